@@ -20,38 +20,38 @@ func NotFound(format string, args ...any) error {
 
 // Unavailable says that the upstream, or the way to it, does not work.
 func Unavailable(format string, args ...any) error {
-	return fault(codes.Unavailable, connectorv1.FaultKind_FAULT_KIND_UNAVAILABLE, upstream, format, args)
+	return fault(codes.Unavailable, &connectorv1.Fault{Kind: connectorv1.FaultKind_FAULT_KIND_UNAVAILABLE, Source: upstream}, format, args)
 }
 
 // Timeout says that the upstream did not answer in time.
 func Timeout(format string, args ...any) error {
-	return fault(codes.DeadlineExceeded, connectorv1.FaultKind_FAULT_KIND_TIMEOUT, upstream, format, args)
+	return fault(codes.DeadlineExceeded, &connectorv1.Fault{Kind: connectorv1.FaultKind_FAULT_KIND_TIMEOUT, Source: upstream}, format, args)
 }
 
 // Denied says that the upstream refused the connector's credentials or rights.
 func Denied(format string, args ...any) error {
-	return fault(codes.PermissionDenied, connectorv1.FaultKind_FAULT_KIND_DENIED, upstream, format, args)
+	return fault(codes.PermissionDenied, &connectorv1.Fault{Kind: connectorv1.FaultKind_FAULT_KIND_DENIED, Source: upstream}, format, args)
 }
 
 // Malformed says that the upstream's answer cannot be trusted to mean what was asked.
 func Malformed(format string, args ...any) error {
-	return fault(codes.DataLoss, connectorv1.FaultKind_FAULT_KIND_MALFORMED, upstream, format, args)
+	return fault(codes.DataLoss, &connectorv1.Fault{Kind: connectorv1.FaultKind_FAULT_KIND_MALFORMED, Source: upstream}, format, args)
 }
 
 // Ambiguous says that more than one record fits the question.
 func Ambiguous(format string, args ...any) error {
-	return fault(codes.FailedPrecondition, connectorv1.FaultKind_FAULT_KIND_AMBIGUOUS, question, format, args)
+	return fault(codes.FailedPrecondition, &connectorv1.Fault{Kind: connectorv1.FaultKind_FAULT_KIND_AMBIGUOUS, Source: question}, format, args)
 }
 
 // Busy says that the upstream has too much to do, or limits our rate.
 func Busy(format string, args ...any) error {
-	return fault(codes.ResourceExhausted, connectorv1.FaultKind_FAULT_KIND_BUSY, upstream, format, args)
+	return fault(codes.ResourceExhausted, &connectorv1.Fault{Kind: connectorv1.FaultKind_FAULT_KIND_BUSY, Source: upstream}, format, args)
 }
 
 // BadQuestion says that the arguments make no sense to this connector, such as an on-call service it
 // is not configured for.
 func BadQuestion(format string, args ...any) error {
-	return fault(codes.InvalidArgument, connectorv1.FaultKind_FAULT_KIND_MALFORMED, question, format, args)
+	return fault(codes.InvalidArgument, &connectorv1.Fault{Kind: connectorv1.FaultKind_FAULT_KIND_MALFORMED, Source: question}, format, args)
 }
 
 const (
@@ -60,8 +60,8 @@ const (
 	question  = connectorv1.FaultSource_FAULT_SOURCE_QUESTION
 )
 
-func fault(code codes.Code, kind connectorv1.FaultKind, source connectorv1.FaultSource, format string, args []any) error {
-	s, err := status.New(code, fmt.Sprintf(format, args...)).WithDetails(&connectorv1.Fault{Kind: kind, Source: source})
+func fault(code codes.Code, detail *connectorv1.Fault, format string, args []any) error {
+	s, err := status.New(code, fmt.Sprintf(format, args...)).WithDetails(detail)
 	if err != nil {
 		return status.Errorf(code, format, args...)
 	}

@@ -85,6 +85,8 @@ type Activation struct {
 
 	// StartsAt is when the access begins; the time of arrival where PIM does not say.
 	StartsAt time.Time `json:"starts_at"`
+	// StartsOnArrival is set where PIM does not say; StartsAt then differs between repeats.
+	StartsOnArrival bool `json:"starts_on_arrival,omitempty"`
 	// Duration is how long the access lasts, more than zero; zero means without end.
 	Duration time.Duration `json:"duration,omitzero"`
 
@@ -111,9 +113,13 @@ func (a Activation) EndsAt() (time.Time, bool) {
 // normalise identically have the same digest. Members PIM added since are not part of it.
 func (a Activation) Digest() string {
 	h := sha256.New()
+	starts := a.StartsAt.UTC().Format(time.RFC3339Nano)
+	if a.StartsOnArrival {
+		starts = ""
+	}
 	for _, field := range []string{
 		string(a.Provider), string(a.Stage), string(a.Action), a.TenantID, a.RequestID, a.PrincipalID, a.RequestedBy,
-		a.RoleID, a.Scope, a.GroupID, string(a.Access), a.StartsAt.UTC().Format(time.RFC3339Nano), a.Duration.String(),
+		a.RoleID, a.Scope, a.GroupID, string(a.Access), starts, a.Duration.String(),
 		a.Ticket.Number, a.Ticket.System, a.Justification, strconv.FormatBool(a.ValidationOnly),
 	} {
 		// The length keeps neighbouring fields from running into each other.

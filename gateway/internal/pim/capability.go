@@ -65,3 +65,11 @@ type Type struct {
 	Elem   *Type    `json:"elem,omitempty"`
 	Fields []Field  `json:"fields,omitempty"`
 }
+
+// Name is how policies and configurations name the capability: its word if it is a standard one.
+func (c Capability) Name() string {
+	if c.Word != "" {
+		return c.Word
+	}
+	return c.Method
+}

@@ -77,6 +77,17 @@ type Fact struct {
 	State State `json:"state"`
 	// Value has the Go type of its Kind; nil unless the fact is Known.
 	Value any `json:"value,omitempty"`
+	// Secret is set if nobody may see the value: policies may use it, but it is never written.
+	Secret bool `json:"secret,omitempty"`
+}
+
+// MarshalJSON leaves the value of a secret fact out, so that no journal, log or page can show it.
+func (f Fact) MarshalJSON() ([]byte, error) {
+	type plain Fact // without this method
+	if f.Secret {
+		f.Value = nil
+	}
+	return json.Marshal(plain(f))
 }
 
 // Finding is what came back for one ask: facts, or a fault.
