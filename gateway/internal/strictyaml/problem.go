@@ -38,7 +38,7 @@ func (p Problem) String() string {
 }
 
 // Problems are everything that is wrong, found in one pass. As an error it prints one line a problem.
-type Problems []Problem
+type Problems []Problem //nolint:errname // what they are; being an error is their second use
 
 // Error prints one line a problem, in the order of the documents.
 func (ps Problems) Error() string {
