@@ -89,6 +89,9 @@ type Activation struct {
 	StartsOnArrival bool `json:"starts_on_arrival,omitempty"`
 	// Duration is how long the access lasts, more than zero; zero means without end.
 	Duration time.Duration `json:"duration,omitzero"`
+	// EndGiven is set where PIM gives the end and not the length; together with StartsOnArrival it makes
+	// Duration differ between repeats.
+	EndGiven bool `json:"end_given,omitempty"`
 
 	Ticket        Ticket `json:"ticket,omitzero"`
 	Justification string `json:"justification,omitempty"`
@@ -113,13 +116,16 @@ func (a Activation) EndsAt() (time.Time, bool) {
 // normalise identically have the same digest. Members PIM added since are not part of it.
 func (a Activation) Digest() string {
 	h := sha256.New()
-	starts := a.StartsAt.UTC().Format(time.RFC3339Nano)
+	starts, lasts := a.StartsAt.UTC().Format(time.RFC3339Nano), a.Duration.String()
 	if a.StartsOnArrival {
 		starts = ""
+		if end, ends := a.EndsAt(); ends && a.EndGiven {
+			lasts = "until " + end.UTC().Format(time.RFC3339Nano)
+		}
 	}
 	for _, field := range []string{
 		string(a.Provider), string(a.Stage), string(a.Action), a.TenantID, a.RequestID, a.PrincipalID, a.RequestedBy,
-		a.RoleID, a.Scope, a.GroupID, string(a.Access), starts, a.Duration.String(),
+		a.RoleID, a.Scope, a.GroupID, string(a.Access), starts, lasts,
 		a.Ticket.Number, a.Ticket.System, a.Justification, strconv.FormatBool(a.ValidationOnly),
 	} {
 		// The length keeps neighbouring fields from running into each other.

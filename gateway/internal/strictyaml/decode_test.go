@@ -172,6 +172,17 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestLongLinesAreNotDeep(t *testing.T) {
+	t.Parallel()
+	var into struct {
+		List []map[string]string `yaml:"list"`
+	}
+	text := "list: [" + strings.Repeat("{name: 'a value'}, ", 500) + "{name: last}]\n"
+	if _, problems := strictyaml.Decode("f", []byte(text), &into); len(problems) > 0 || len(into.List) != 501 {
+		t.Errorf("%d entries, problems %v", len(into.List), problems)
+	}
+}
+
 func TestSizeIsBounded(t *testing.T) {
 	t.Parallel()
 	var into inner

@@ -119,8 +119,11 @@ func (s *shape) add(t *token.Token) (message, remedy string) {
 		column = t.Position.Column
 		s.leave(column)
 	case token.MappingValueType:
+		if s.flow > 0 {
+			break // lines may be long; the brackets are counted
+		}
 		column = t.Position.Column
-		if s.flow <= 0 && t.Prev != nil && s.member(t.Prev.Position.Column) > maxMembers {
+		if t.Prev != nil && s.member(t.Prev.Position.Column) > maxMembers {
 			return "has too many keys", fmt.Sprintf("write at most %d", maxMembers)
 		}
 	default:

@@ -55,19 +55,23 @@ func (w *World) Settings() map[string]string {
 	}
 }
 
-// Environ are the variables that the configuration refers to as "env:NAME", for the gateway's
-// environment, as "NAME=value".
-func (w *World) Environ() []string {
-	return []string{
-		"DEMO_GRAPH_SECRET=" + w.secrets.graph,
-		"DEMO_SNOW_PASSWORD=" + w.secrets.itsm,
-		"DEMO_PAGERDUTY_KEY=" + w.secrets.rota,
-		"DEMO_BAMBOOHR_KEY=" + w.secrets.hr,
+// Secrets are what the configuration refers to, by the names of their files.
+func (w *World) Secrets() map[string]string {
+	return map[string]string{"graph": w.secrets.graph, "itsm": w.secrets.itsm, "rota": w.secrets.rota, "hr": w.secrets.hr}
+}
+
+// writeSecrets writes each secret into a file of its own, as an operator would mount them.
+func (w *World) writeSecrets(dir string) error {
+	for name, secret := range w.Secrets() {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(secret+"\n"), 0o600); err != nil {
+			return fmt.Errorf("secret %s: %w", name, err)
+		}
 	}
+	return nil
 }
 
 // WriteConfig writes the configuration for this world, its policies and its roster into a directory
-// that exists, and returns the configuration's path. The gateway's state goes into the same directory.
+// that exists, and returns the configuration's path. Its secrets and the gateway's state go into the same directory.
 func (w *World) WriteConfig(dir string, in Install) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -76,18 +80,19 @@ func (w *World) WriteConfig(dir string, in Install) (string, error) {
 	settings := w.Settings()
 	settings["listen"], settings["admin"] = in.Listen, in.Admin
 	settings["state_dir"], settings["roster_file"] = filepath.Join(dir, "state"), filepath.Join(dir, "roster.yaml")
+	settings["secrets_dir"] = filepath.Join(dir, "secrets")
 	for _, name := range Plugins() {
 		settings[name+"_path"] = in.Plugins[name]
 		if settings[name+"_sha256"], err = checksum(in.Plugins[name]); err != nil {
 			return "", fmt.Errorf("plugin %s: %w", name, err)
 		}
 	}
-	for _, d := range []string{"policies", "state"} {
+	for _, d := range []string{"policies", "secrets", "state"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
 			return "", fmt.Errorf("configuration: %w", err)
 		}
 	}
-	if err := writeFiles(dir, settings); err != nil {
+	if err := errors.Join(w.writeSecrets(settings["secrets_dir"]), writeFiles(dir, settings)); err != nil {
 		return "", err
 	}
 	return filepath.Join(dir, "countersign.yaml"), nil

@@ -55,7 +55,7 @@ func TestTheConfigurationIsComplete(t *testing.T) {
 	}
 }
 
-func TestSecretsAreInTheEnvironmentOnly(t *testing.T) {
+func TestSecretsAreInTheirFilesOnly(t *testing.T) {
 	t.Parallel()
 	w, dir := start(t), t.TempDir()
 	path, err := w.WriteConfig(dir, install(t))
@@ -66,9 +66,13 @@ func TestSecretsAreInTheEnvironmentOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, variable := range w.Environ() {
-		name, secret, _ := strings.Cut(variable, "=")
-		if !strings.Contains(string(text), "env:"+name) || strings.Contains(string(text), secret) || secret == "" {
+	for name, secret := range w.Secrets() {
+		file := filepath.Join(dir, "secrets", name)
+		kept, err := os.ReadFile(file)
+		if err != nil || strings.TrimSpace(string(kept)) != secret || secret == "" {
+			t.Errorf("%s: %q, %v", name, kept, err)
+		}
+		if !strings.Contains(string(text), "file:"+file) || strings.Contains(string(text), secret) {
 			t.Errorf("%s is not referred to, or written out", name)
 		}
 	}
