@@ -34,7 +34,7 @@ type usageError struct{ error }
 
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, s streams) int {
-	root := newRoot(s)
+	root := newRoot(s) //nolint:contextcheck // cobra hands the context to each command
 	root.SetArgs(args)
 	return report(root.ExecuteContext(ctx), s)
 }

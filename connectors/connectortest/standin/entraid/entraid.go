@@ -118,7 +118,7 @@ func (s *Server) refuse(tenant string, r *http.Request) *refusal {
 	case r.PostFormValue("grant_type") != "client_credentials":
 		return &refusal{http.StatusBadRequest, "unsupported_grant_type", 70003, "The app requested an unsupported grant type."}
 	case !known:
-		return &refusal{http.StatusBadRequest, "unauthorized_client", 700016, "Application with identifier '" + id + "' was not found in the directory."} //nolint:misspell // The protocol spells it so.
+		return &refusal{http.StatusBadRequest, "unauthorized_client", 700016, "Application with identifier '" + id + "' was not found in the directory."}
 	case secret != want:
 		return &refusal{http.StatusUnauthorized, "invalid_client", 7000215, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID."}
 	case !isDefaultScope(r.PostFormValue("scope")):

@@ -24,7 +24,7 @@ func freshTables() map[string]*table {
 			sys_updated_on opened_by assigned_to assignment_group cmdb_ci`),
 		"incident": of("task", "caller_id hold_reason severity impact urgency"),
 		"change_request": of("task", `type risk phase on_hold start_date end_date requested_by conflict_status
-			outside_maintenance_schedule unauthorized`), //nolint:misspell // ServiceNow's name of the column.
+			outside_maintenance_schedule unauthorized`),
 		"change_task":       of("task", "change_request on_hold planned_start_date planned_end_date"),
 		"problem":           of("task", "known_error"),
 		"problem_task":      of("task", "problem"),
