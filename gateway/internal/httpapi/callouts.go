@@ -18,7 +18,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/countersign/countersign/gateway/internal/callout"
-	"github.com/countersign/countersign/gateway/internal/entra"
 	"github.com/countersign/countersign/gateway/internal/evaluation"
 	"github.com/countersign/countersign/gateway/internal/pim"
 )
@@ -97,11 +96,7 @@ func (c Callouts) answer(stage pim.Stage) gin.HandlerFunc {
 // refuse answers every unauthenticated call alike; only the log says what was wrong.
 func (c Callouts) refuse(g *gin.Context, err error) {
 	c.Refused()
-	attributes := []any{slog.Any("error", err), slog.String("remote", g.RemoteIP())}
-	if rejection, ok := errors.AsType[*entra.Rejection](err); ok {
-		attributes = append(attributes, slog.Any("token", rejection))
-	}
-	c.Logger.Warn("caller refused", attributes...)
+	c.Logger.Warn("caller refused", slog.Any("error", err), slog.String("remote", g.RemoteIP()))
 	g.Header("WWW-Authenticate", "Bearer")
 	g.Header("Connection", "close")
 	g.Data(http.StatusUnauthorized, "application/json; charset=utf-8", []byte(`{"error":"unauthorized"}`))
