@@ -243,9 +243,44 @@ func connectorSpecs(c *config.Config) ([]fleet.Spec, strictyaml.Problems) {
 	return specs, problems
 }
 
+// measure adds the metrics that are read where the state is.
+func (g *gateway) measure() {
+	g.metrics.Gauge("countersign_log_lines_dropped", "Log lines lost because the log could not be written fast enough.", nil,
+		func() float64 { return float64(g.log.Dropped()) })
+	for _, s := range g.fleet.Status() {
+		labels := map[string]string{"connector": s.Connector}
+		g.metrics.Gauge("countersign_connector_ready", "Whether the connector's process answers.", labels, func() float64 {
+			return boolean(g.statusOf(s.Connector).State == string(host.Ready))
+		})
+		g.metrics.Gauge("countersign_connector_restarts", "How often the connector's process was restarted.", labels, func() float64 {
+			return float64(g.statusOf(s.Connector).Restarts)
+		})
+		g.metrics.Gauge("countersign_breakers_open", "How many of the connector's capabilities are not asked because their upstream fails.", labels, func() float64 {
+			return float64(g.gatherer.Open(s.Connector))
+		})
+	}
+}
+
+func (g *gateway) statusOf(connector string) fleet.Status {
+	for _, s := range g.fleet.Status() {
+		if s.Connector == connector {
+			return s
+		}
+	}
+	return fleet.Status{}
+}
+
+func boolean(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // listen opens the doors, last of all.
 func (g *gateway) listen(ctx context.Context) error {
 	c := g.config
+	g.measure()
 	callouts := httpapi.Callouts{
 		Verifier: g.verifier, Answerer: g.evaluator, Refused: g.metrics.Refused, Logger: g.log.Logger,
 		ReadWithin: c.Due() / 4,

@@ -216,6 +216,17 @@ func (b Breaker) trips(c gobreaker.Counts) bool {
 	return c.ConsecutiveFailures >= b.Consecutive || c.Requests >= b.Requests && 2*c.TotalFailures >= c.Requests
 }
 
+// Open is how many of a connector's breakers are not closed.
+func (g *Gatherer) Open(connector string) int {
+	open := 0
+	for _, state := range g.States()[connector] {
+		if state != gobreaker.StateClosed.String() {
+			open++
+		}
+	}
+	return open
+}
+
 // States returns the state of every breaker by connector and capability: "closed", "half-open" or
 // "open".
 func (g *Gatherer) States() map[string]map[string]string {
