@@ -71,6 +71,7 @@ type Evaluator struct {
 	places  chan struct{}
 	queue   chan struct{}
 	repeats *repeats
+	drift   *drift
 	running sync.WaitGroup
 }
 
@@ -100,7 +101,8 @@ func New(s Settings) *Evaluator {
 		s.Observe = func(pim.Evaluation, time.Duration) {}
 	}
 	return &Evaluator{
-		Settings: s, places: make(chan struct{}, s.InFlight), queue: make(chan struct{}, s.Queue), repeats: newRepeats(s.Now),
+		Settings: s, places: make(chan struct{}, s.InFlight), queue: make(chan struct{}, s.Queue),
+		repeats: newRepeats(s.Now), drift: newDrift(),
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -340,6 +342,22 @@ func TestOverloadIsDeniedAndRecorded(t *testing.T) {
 			t.Errorf("%d records, want 2", n)
 		}
 	})
+}
+
+func TestUnknownMembersAreReportedOnce(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	h := build(t, allowing, evaluation.Settings{Logger: slog.New(slog.NewJSONHandler(&log, nil))})
+	for i := range 3 {
+		id := fmt.Sprintf("%08d-1111-4111-8111-111111111111", i)
+		text := bytes.Replace(body(id, "PT2H"), []byte("{"), []byte(`{"correlationId":"x",`), 1)
+		if got := outcome(t, h.Answer(delivery(text))); got != "Approved" {
+			t.Fatalf("outcome %s, want Approved", got)
+		}
+	}
+	if n := strings.Count(log.String(), `"member":"correlationId"`); n != 1 {
+		t.Errorf("reported %d times, want once", n)
+	}
 }
 
 func TestFullQueueIsNotWaitedFor(t *testing.T) {

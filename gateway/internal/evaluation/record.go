@@ -28,6 +28,7 @@ func (e *Evaluator) conclude(ctx context.Context, f *flight, r request, ev pim.E
 	}
 	e.Observe(ev, e.Now().Sub(ev.ReceivedAt))
 	e.log(ev, e.Now().Sub(begun))
+	e.drift.report(ev.Activation, e.Logger)
 }
 
 // recordLate records an answer that went out before its record: the hard stop's, or a denial because
