@@ -33,7 +33,7 @@ type Connector struct {
 type ConnectorLimits struct {
 	// InFlight is how many calls may be under way, 1 to 10000; 32 if not given.
 	InFlight int `yaml:"in_flight" range:"1..10000"`
-	// Wait is how long a call waits for one of those places, 0s to 5s; 50ms if not given.
+	// Wait is how long a call waits for one of those places, 0s to 5s; 250ms if not given.
 	Wait time.Duration `yaml:"wait" range:"0s..5s"`
 	// CallTimeout bounds each call, 0s to 60s; 0s, the default, means whatever the answer's time leaves.
 	CallTimeout time.Duration `yaml:"call_timeout" range:"0s..1m"`
@@ -70,7 +70,7 @@ func (c *Connector) SetDefaults() {
 // SetDefaults sets the defaults.
 func (l *ConnectorLimits) SetDefaults() {
 	*l = ConnectorLimits{
-		InFlight: 32, Wait: 50 * time.Millisecond, StartTimeout: 5 * time.Second,
+		InFlight: 32, Wait: 250 * time.Millisecond, StartTimeout: 5 * time.Second,
 		Drain: 15 * time.Second, Stop: 5 * time.Second, MaxMessage: 4 << 20,
 	}
 }

@@ -17,7 +17,7 @@ type bulkhead struct {
 func (g *Gatherer) room(connector string, limits Limits) *bulkhead {
 	const (
 		inFlight = 32
-		wait     = 50 * time.Millisecond
+		wait     = 250 * time.Millisecond
 	)
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -38,7 +38,7 @@ type Connectors interface {
 type Limits struct {
 	// InFlight is how many asks may be under way at once; 0 means 32.
 	InFlight int
-	// Wait is how long an ask waits for a place before it is given up as busy; 0 means 50 ms.
+	// Wait is how long an ask waits for a place before it is given up as busy; 0 means 250 ms.
 	Wait time.Duration
 	// Timeout bounds each ask; 0 means whatever the evaluation's budget leaves.
 	Timeout time.Duration
