@@ -355,6 +355,9 @@ func TestUnknownMembersAreReportedOnce(t *testing.T) {
 			t.Fatalf("outcome %s, want Approved", got)
 		}
 	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if n := strings.Count(log.String(), `"member":"correlationId"`); n != 1 {
 		t.Errorf("reported %d times, want once", n)
 	}
