@@ -85,10 +85,13 @@ func unique(all []*connectorv1.Diagnostic) []*connectorv1.Diagnostic {
 	return kept
 }
 
+// guid is the form of an object id.
+var guid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+
 // isGUID accepts 36 ASCII characters in the usual form and nothing else. Graph would take a user
 // principal name in the same place.
 func isGUID(text string) bool {
-	return regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`).MatchString(text)
+	return guid.MatchString(text)
 }
 
 func or(value, otherwise string) string {

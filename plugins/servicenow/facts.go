@@ -113,10 +113,13 @@ func onHold(column cell, c class, status *ticketv1.TicketStatus) *bool {
 	return new(*status == ticketv1.TicketStatus_TICKET_STATUS_PENDING)
 }
 
+// sysID is the form of a sys_id.
+var sysID = regexp.MustCompile(`\A[0-9a-f]{32}\z`)
+
 // link leads to the record's form, whose address is made of the class and the sys_id.
 func (i *instance) link(row record, name string) *string {
 	id, ok := row.cell("sys_id").known()
-	if !ok || !regexp.MustCompile(`\A[0-9a-f]{32}\z`).MatchString(id) || !isName(name) {
+	if !ok || !sysID.MatchString(id) || !isName(name) {
 		return nil
 	}
 	return new(i.base + "/" + name + ".do?sys_id=" + id)

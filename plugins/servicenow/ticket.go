@@ -78,10 +78,13 @@ func canonical(number string) string {
 	}, strings.Trim(number, " "))
 }
 
+// plainNumber is the form of every number that is ever sent, whatever the pattern in the settings allows.
+var plainNumber = regexp.MustCompile(`\A[A-Z][A-Z0-9_-]{0,39}\z`)
+
 // admits holds whatever pattern is configured: nothing but letters, digits, hyphen and underscore is ever
 // sent, and no more than the 40 characters that a number can have.
 func (i *instance) admits(number string) bool {
-	return regexp.MustCompile(`\A[A-Z][A-Z0-9_-]{0,39}\z`).MatchString(number) && i.number.MatchString(number)
+	return plainNumber.MatchString(number) && i.number.MatchString(number)
 }
 
 // tableOf finds the table by the letters that the number begins with; without one, all tasks are looked

@@ -43,9 +43,12 @@ func (s *Server) matches(tableName string, row map[string]string, group string) 
 	return finished && term
 }
 
+// termForm is one term of an encoded query: field, operator, value.
+var termForm = regexp.MustCompile(`^([a-z_][a-z_.0-9]*)(!=|>=|<=|=|>|<|NOT LIKE|LIKE|STARTSWITH|ENDSWITH|ISNOTEMPTY|ISEMPTY|IN)(.*)$`)
+
 // holds evaluates one term; it is not valid if it is no term.
 func (s *Server) holds(tableName string, row map[string]string, text string) (holds, valid bool) {
-	term := regexp.MustCompile(`^([a-z_][a-z_.0-9]*)(!=|>=|<=|=|>|<|NOT LIKE|LIKE|STARTSWITH|ENDSWITH|ISNOTEMPTY|ISEMPTY|IN)(.*)$`).FindStringSubmatch(text)
+	term := termForm.FindStringSubmatch(text)
 	if term == nil {
 		return false, false
 	}
@@ -56,13 +59,16 @@ func (s *Server) holds(tableName string, row map[string]string, text string) (ho
 	return compare(strings.ToLower(c.value), term[2], strings.ToLower(s.evaluate(term[3]))), true
 }
 
+// quotedForm is a quoted text of a script.
+var quotedForm = regexp.MustCompile(`^['"](.*)['"]$`)
+
 // evaluate runs the scripts that values may hold, as far as this instance understands them.
 func (s *Server) evaluate(value string) string {
 	script, ok := strings.CutPrefix(value, "javascript:")
 	if !ok {
 		return value
 	}
-	if quoted := regexp.MustCompile(`^['"](.*)['"]$`).FindStringSubmatch(strings.TrimSpace(script)); quoted != nil {
+	if quoted := quotedForm.FindStringSubmatch(strings.TrimSpace(script)); quoted != nil {
 		return quoted[1]
 	}
 	if strings.Contains(script, "gs.getUserID()") {
@@ -118,8 +124,11 @@ func inOrder(have, operator, want string) bool {
 	}
 }
 
+// orderForm is the order that an encoded query asks for.
+var orderForm = regexp.MustCompile(`(?:^|\^)ORDERBY(DESC)?([a-z_]+)`)
+
 func order(rows []map[string]string, encoded string) {
-	by := regexp.MustCompile(`(?:^|\^)ORDERBY(DESC)?([a-z_]+)`).FindStringSubmatch(encoded)
+	by := orderForm.FindStringSubmatch(encoded)
 	if by == nil {
 		return
 	}

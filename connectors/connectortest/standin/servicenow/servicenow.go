@@ -37,6 +37,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	tables   map[string]*table
+	labels   map[string]string
 	tokens   map[string]time.Time
 	requests []string
 }
@@ -45,7 +46,7 @@ type Server struct {
 func New() *Server {
 	return &Server{
 		Zone: time.FixedZone("PST", -8*60*60), DateFormat: "01/02/2006 15:04:05", Now: time.Now,
-		tables: freshTables(), tokens: map[string]time.Time{},
+		tables: freshTables(), labels: freshLabels(), tokens: map[string]time.Time{},
 	}
 }
 

@@ -143,10 +143,10 @@ func (s *Server) display(class string, c cell) string {
 	if at, err := time.ParseInLocation(time.DateTime, c.value, time.UTC); err == nil {
 		return at.In(s.Zone).Format(s.DateFormat)
 	}
-	if label, ok := labels()[class+"."+c.column+"."+c.value]; ok {
+	if label, ok := s.labels[class+"."+c.column+"."+c.value]; ok {
 		return label
 	}
-	if label, ok := labels()[c.column+"."+c.value]; ok {
+	if label, ok := s.labels[c.column+"."+c.value]; ok {
 		return label
 	}
 	return c.value
@@ -161,8 +161,8 @@ func nameColumn(tableName string) string {
 	}
 }
 
-// labels are the choices of a fresh installation that the tests see.
-func labels() map[string]string {
+// freshLabels are the choices of a fresh installation that the tests see.
+func freshLabels() map[string]string {
 	return map[string]string{
 		"incident.state.1": "New", "incident.state.2": "In Progress", "incident.state.3": "On Hold", "incident.state.6": "Resolved",
 		"incident.state.7": "Closed", "incident.state.8": "Canceled",
