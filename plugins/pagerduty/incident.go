@@ -18,9 +18,12 @@ import (
 	incidentv1 "github.com/countersign/countersign/proto/countersign/incident/v1"
 )
 
+// incidentNumber is the form of an incident number.
+var incidentNumber = regexp.MustCompile(`^[1-9][0-9]{0,9}$`)
+
 // GetIncident reads the most severe open incident assigned to one person, among equals the oldest.
 func (a *account) GetIncident(ctx context.Context, q *incidentv1.GetIncidentRequest) (*incidentv1.GetIncidentResponse, error) {
-	if q.GetNumber() != "" && !regexp.MustCompile(`^[1-9][0-9]{0,9}$`).MatchString(q.GetNumber()) {
+	if q.GetNumber() != "" && !incidentNumber.MatchString(q.GetNumber()) {
 		return nil, finding.BadQuestion("number is no number of a PagerDuty incident")
 	}
 	who, err := a.findUser(ctx, q.GetEmail())
