@@ -16,6 +16,7 @@ import (
 
 	"github.com/countersign/countersign/connectors/connectortest"
 	"github.com/countersign/countersign/connectors/connectortest/standin/bamboohr"
+	"github.com/countersign/countersign/connectors/connectortest/standin/fault"
 	connectorv1 "github.com/countersign/countersign/proto/countersign/connector/v1"
 	bamboohrv1 "github.com/countersign/countersign/proto/countersign/plugins/bamboohr/v1"
 )
@@ -214,34 +215,34 @@ func TestTroubleUpstreamIsAFault(t *testing.T) {
 	const dataset, employee, leave = "/datasets/", "/v1/employees/", "/time_off/"
 	cases := map[string]struct {
 		path   string
-		fault  bamboohr.Fault
+		fault  *fault.Fault
 		kind   connectorv1.FaultKind
 		source connectorv1.FaultSource
 	}{
-		"429 is a limit":                     {dataset, bamboohr.Fault{Status: 429}, busy, theirs},
-		"503 is an outage":                   {dataset, bamboohr.Fault{Status: 503}, unavailable, theirs},
-		"401":                                {dataset, bamboohr.Fault{Status: 401, Body: canary}, denied, theirs},
-		"no right to the dataset":            {dataset, bamboohr.Fault{Status: 404}, denied, theirs},
-		"a dataset without rows":             {dataset, bamboohr.Fault{Body: `{}`}, malformed, theirs},
-		"a dataset without a count":          {dataset, bamboohr.Fault{Body: `{"data":[],"meta":{}}`}, malformed, theirs},
-		"fewer rows than counted":            {dataset, bamboohr.Fault{Body: `{"data":[],"meta":{"totalItems":3}}`}, malformed, theirs},
-		"a row without an id":                {dataset, bamboohr.Fault{Body: `{"data":[{"fields":{"email":"e.doe@acme.example","employeeNumber":"00123"}}],"meta":{"totalItems":1}}`}, malformed, theirs},
-		"two rows with one id":               {dataset, bamboohr.Fault{Body: `{"data":[{"fields":{"eeid":"7"}},{"fields":{"eeid":7}}],"meta":{"totalItems":2}}`}, malformed, theirs},
-		"a login page":                       {dataset, bamboohr.Fault{Body: "<html>" + canary, ContentType: "text/html"}, malformed, theirs},
-		"the record: 500":                    {employee, bamboohr.Fault{Status: 500}, unavailable, theirs},
-		"the record: 403":                    {employee, bamboohr.Fault{Status: 403}, malformed, asked},
-		"the record: another one":            {employee, bamboohr.Fault{Body: `{"id":"1","status":"Active","employeeNumber":"00123"}`}, malformed, theirs},
-		"the record: the owner's":            {employee, bamboohr.Fault{Body: `{"id":"0"}`}, malformed, theirs},
-		"the record: its key is not shown":   {employee, bamboohr.Fault{Body: `{"id":"42","status":"Active"}`}, malformed, asked},
-		"the record: a member twice":         {employee, bamboohr.Fault{Body: `{"id":"42","status":"Inactive","status":"Active","employeeNumber":"00123"}`}, malformed, theirs},
-		"the record: XML":                    {employee, bamboohr.Fault{Body: `<employee/>`, ContentType: "application/xml"}, malformed, theirs},
-		"the record: nothing":                {employee, bamboohr.Fault{Body: `null`}, malformed, theirs},
-		"the record: never":                  {employee, bamboohr.Fault{Hang: true}, timeout, theirs},
-		"time off: 503":                      {leave, bamboohr.Fault{Status: 503}, unavailable, theirs},
-		"time off: 429":                      {leave, bamboohr.Fault{Status: 429}, busy, theirs},
-		"everything is too long to be read":  {"", bamboohr.Fault{Body: strings.Repeat(" ", maxAnswer+1)}, malformed, theirs},
-		"everything is slower than we wait":  {"", bamboohr.Fault{Delay: 5 * time.Second}, timeout, theirs},
-		"the record: another number than is": {employee, bamboohr.Fault{Body: `{"id":"42","status":"Active","employeeNumber":"9"}`}, malformed, theirs},
+		"429 is a limit":                     {dataset, bamboohr.RateLimited("30"), busy, theirs},
+		"503 is an outage":                   {dataset, &fault.Fault{Status: 503}, unavailable, theirs},
+		"401":                                {dataset, &fault.Fault{Status: 401, Body: canary}, denied, theirs},
+		"no right to the dataset":            {dataset, &fault.Fault{Status: 404}, denied, theirs},
+		"a dataset without rows":             {dataset, &fault.Fault{Body: `{}`}, malformed, theirs},
+		"a dataset without a count":          {dataset, &fault.Fault{Body: `{"data":[],"meta":{}}`}, malformed, theirs},
+		"fewer rows than counted":            {dataset, &fault.Fault{Body: `{"data":[],"meta":{"totalItems":3}}`}, malformed, theirs},
+		"a row without an id":                {dataset, &fault.Fault{Body: `{"data":[{"fields":{"email":"e.doe@acme.example","employeeNumber":"00123"}}],"meta":{"totalItems":1}}`}, malformed, theirs},
+		"two rows with one id":               {dataset, &fault.Fault{Body: `{"data":[{"fields":{"eeid":"7"}},{"fields":{"eeid":7}}],"meta":{"totalItems":2}}`}, malformed, theirs},
+		"a login page":                       {dataset, &fault.Fault{Body: "<html>" + canary, ContentType: "text/html"}, malformed, theirs},
+		"the record: 500":                    {employee, &fault.Fault{Status: 500}, unavailable, theirs},
+		"the record: 403":                    {employee, &fault.Fault{Status: 403}, malformed, asked},
+		"the record: another one":            {employee, &fault.Fault{Body: `{"id":"1","status":"Active","employeeNumber":"00123"}`}, malformed, theirs},
+		"the record: the owner's":            {employee, &fault.Fault{Body: `{"id":"0"}`}, malformed, theirs},
+		"the record: its key is not shown":   {employee, &fault.Fault{Body: `{"id":"42","status":"Active"}`}, malformed, asked},
+		"the record: a member twice":         {employee, &fault.Fault{Body: `{"id":"42","status":"Inactive","status":"Active","employeeNumber":"00123"}`}, malformed, theirs},
+		"the record: XML":                    {employee, &fault.Fault{Body: `<employee/>`, ContentType: "application/xml"}, malformed, theirs},
+		"the record: nothing":                {employee, &fault.Fault{Body: `null`}, malformed, theirs},
+		"the record: never":                  {employee, &fault.Fault{Hang: true}, timeout, theirs},
+		"time off: 503":                      {leave, &fault.Fault{Status: 503}, unavailable, theirs},
+		"time off: 429":                      {leave, bamboohr.RateLimited("30"), busy, theirs},
+		"everything is too long to be read":  {"", &fault.Fault{Body: strings.Repeat(" ", maxAnswer+1)}, malformed, theirs},
+		"everything is slower than we wait":  {"", &fault.Fault{Delay: 5 * time.Second}, timeout, theirs},
+		"the record: another number than is": {employee, &fault.Fault{Body: `{"id":"42","status":"Active","employeeNumber":"9"}`}, malformed, theirs},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -249,7 +250,7 @@ func TestTroubleUpstreamIsAFault(t *testing.T) {
 			w := newWorld(t, func(c *bamboohrv1.Config) {
 				c.Transport = &connectorv1.Transport{AttemptTimeout: durationpb.New(300 * time.Millisecond)}
 			})
-			w.SetFaultAt(c.path, &c.fault)
+			w.SetFaultAt(c.path, c.fault)
 			_, err := w.ask(t, "00123", "")
 			wantFault(t, err, c.kind, c.source)
 		})
@@ -275,7 +276,7 @@ func TestTheKeyStaysWithItsHost(t *testing.T) {
 func TestTheDirectoryIsReadOnAfterTheQuestionGaveUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.SetFaultAt("/datasets/", &bamboohr.Fault{Delay: 200 * time.Millisecond})
+	w.SetFaultAt("/datasets/", &fault.Fault{Delay: 200 * time.Millisecond})
 	impatient, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err := w.askWithin(t, impatient, "00123", "")
@@ -327,9 +328,9 @@ func TestHealth(t *testing.T) {
 		want    connectorv1.HealthStatus
 	}{
 		"well":        {func(*world) {}, connectorv1.HealthStatus_HEALTH_STATUS_OK},
-		"refused":     {func(w *world) { w.SetFault(&bamboohr.Fault{Status: 401}) }, connectorv1.HealthStatus_HEALTH_STATUS_CREDENTIALS_REFUSED},
-		"in trouble":  {func(w *world) { w.SetFault(&bamboohr.Fault{Status: 502}) }, connectorv1.HealthStatus_HEALTH_STATUS_UNREACHABLE},
-		"no time off": {func(w *world) { w.SetFaultAt("/time_off/", &bamboohr.Fault{Status: 403}) }, connectorv1.HealthStatus_HEALTH_STATUS_DEGRADED},
+		"refused":     {func(w *world) { w.SetFault(&fault.Fault{Status: 401}) }, connectorv1.HealthStatus_HEALTH_STATUS_CREDENTIALS_REFUSED},
+		"in trouble":  {func(w *world) { w.SetFault(&fault.Fault{Status: 502}) }, connectorv1.HealthStatus_HEALTH_STATUS_UNREACHABLE},
+		"no time off": {func(w *world) { w.SetFaultAt("/time_off/", &fault.Fault{Status: 403}) }, connectorv1.HealthStatus_HEALTH_STATUS_DEGRADED},
 		"hidden fields": {func(w *world) {
 			e := owner()
 			e.Hidden = []string{"workEmail"}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/countersign/countersign/connectors/connectortest"
 	"github.com/countersign/countersign/connectors/connectortest/standin/bamboohr"
+	"github.com/countersign/countersign/connectors/connectortest/standin/fault"
 	employmentv1 "github.com/countersign/countersign/proto/countersign/employment/v1"
 	bamboohrv1 "github.com/countersign/countersign/proto/countersign/plugins/bamboohr/v1"
 )
@@ -210,21 +211,21 @@ func TestLeaveThatCannotBeReadIsUnknownAndNeverActive(t *testing.T) {
 	hidden.HideTimeOff = true
 	cases := map[string]func(*world){
 		"no right to time off": func(w *world) { w.SetEmployee(hidden) },
-		"403":                  func(w *world) { w.SetFaultAt("/time_off/", &bamboohr.Fault{Status: 403}) },
-		"404":                  func(w *world) { w.SetFaultAt("/time_off/requests", &bamboohr.Fault{Status: 404}) },
-		"no list":              func(w *world) { w.SetFaultAt("/time_off/", &bamboohr.Fault{Body: `{}`}) },
-		"null":                 func(w *world) { w.SetFaultAt("/time_off/", &bamboohr.Fault{Body: `null`}) },
+		"403":                  func(w *world) { w.SetFaultAt("/time_off/", &fault.Fault{Status: 403}) },
+		"404":                  func(w *world) { w.SetFaultAt("/time_off/requests", &fault.Fault{Status: 404}) },
+		"no list":              func(w *world) { w.SetFaultAt("/time_off/", &fault.Fault{Body: `{}`}) },
+		"null":                 func(w *world) { w.SetFaultAt("/time_off/", &fault.Fault{Body: `null`}) },
 		"a request without dates": func(w *world) {
-			w.SetFaultAt("/time_off/", &bamboohr.Fault{Body: `[{"employeeId":"42","status":{"status":"approved"}}]`})
+			w.SetFaultAt("/time_off/", &fault.Fault{Body: `[{"employeeId":"42","status":{"status":"approved"}}]`})
 		},
 		"a request of somebody else": func(w *world) {
-			w.SetFaultAt("/time_off/", &bamboohr.Fault{Body: `[{"employeeId":"1","start":"2026-01-01","end":"2026-01-02","status":{"status":"approved"}}]`})
+			w.SetFaultAt("/time_off/", &fault.Fault{Body: `[{"employeeId":"1","start":"2026-01-01","end":"2026-01-02","status":{"status":"approved"}}]`})
 		},
 		"a request without a status": func(w *world) {
-			w.SetFaultAt("/time_off/", &bamboohr.Fault{Body: `[{"employeeId":"42","start":"2026-01-01","end":"2026-01-02"}]`})
+			w.SetFaultAt("/time_off/", &fault.Fault{Body: `[{"employeeId":"42","start":"2026-01-01","end":"2026-01-02"}]`})
 		},
-		"a login page":                 func(w *world) { w.SetFaultAt("/time_off/", &bamboohr.Fault{Body: "<html>", ContentType: "text/html"}) },
-		"policies refused, list empty": func(w *world) { w.SetFaultAt("/time_off/policies", &bamboohr.Fault{Status: 403}) },
+		"a login page":                 func(w *world) { w.SetFaultAt("/time_off/", &fault.Fault{Body: "<html>", ContentType: "text/html"}) },
+		"policies refused, list empty": func(w *world) { w.SetFaultAt("/time_off/policies", &fault.Fault{Status: 403}) },
 	}
 	for name, spoil := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/countersign/countersign/connectors/connectortest"
+	"github.com/countersign/countersign/connectors/connectortest/standin/fault"
 	"github.com/countersign/countersign/connectors/connectortest/standin/pagerduty"
 	connectorv1 "github.com/countersign/countersign/proto/countersign/connector/v1"
 	incidentv1 "github.com/countersign/countersign/proto/countersign/incident/v1"
@@ -32,30 +33,30 @@ const (
 func TestTroubleUpstreamIsAFault(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		fault  pagerduty.Fault
+		fault  *fault.Fault
 		kind   connectorv1.FaultKind
 		source connectorv1.FaultSource
 	}{
-		"429":                         {pagerduty.Fault{Status: 429}, busy, theirs},
-		"500":                         {pagerduty.Fault{Status: 500}, unavailable, theirs},
-		"503 with a page":             {pagerduty.Fault{Status: 503, Body: "<html>" + canary, ContentType: "text/html"}, unavailable, theirs},
-		"401":                         {pagerduty.Fault{Status: 401, Body: `{"error":{"message":"` + canary + `"}}`}, denied, theirs},
-		"402":                         {pagerduty.Fault{Status: 402, Body: `{"error":{"code":2012,"message":"no ability"}}`}, denied, theirs},
-		"403":                         {pagerduty.Fault{Status: 403}, denied, theirs},
-		"errors is a string":          {pagerduty.Fault{Status: 400, Body: `{"error":{"code":2001,"errors":"` + canary + `"}}`}, malformed, asked},
-		"error is a list of strings":  {pagerduty.Fault{Status: 400, Body: `{"error":["` + canary + `"]}`}, malformed, asked},
-		"an error without a body":     {pagerduty.Fault{Status: 400}, malformed, asked},
-		"404 from a proxy":            {pagerduty.Fault{Status: 404, Body: "<html>", ContentType: "text/html"}, malformed, theirs},
-		"login page with 200":         {pagerduty.Fault{Body: "<html>login " + canary, ContentType: "text/html"}, malformed, theirs},
-		"an empty object":             {pagerduty.Fault{Body: `{}`}, malformed, theirs},
-		"null lists":                  {pagerduty.Fault{Body: `{"users":null,"oncalls":null,"more":false}`}, malformed, theirs},
-		"an error with 200":           {pagerduty.Fault{Body: `{"error":{"message":"` + canary + `","code":2001}}`}, malformed, theirs},
-		"no word about further pages": {pagerduty.Fault{Body: `{"users":[],"oncalls":[]}`}, malformed, theirs},
-		"a member named twice":        {pagerduty.Fault{Body: `{"users":[],"users":[],"more":false}`}, malformed, theirs},
-		"half an answer":              {pagerduty.Fault{Body: `{"users":[{"id":"PDOE`}, malformed, theirs},
-		"another type":                {pagerduty.Fault{Body: `{"users":[{"id":7,"email":"e.doe@acme.example"}],"more":false}`}, malformed, theirs},
-		"no answer":                   {pagerduty.Fault{Hang: true}, timeout, theirs},
-		"an endless answer":           {pagerduty.Fault{Body: string(make([]byte, 2<<20))}, malformed, theirs},
+		"429":                         {pagerduty.RateLimited("30"), busy, theirs},
+		"500":                         {&fault.Fault{Status: 500}, unavailable, theirs},
+		"503 with a page":             {&fault.Fault{Status: 503, Body: "<html>" + canary, ContentType: "text/html"}, unavailable, theirs},
+		"401":                         {&fault.Fault{Status: 401, Body: `{"error":{"message":"` + canary + `"}}`}, denied, theirs},
+		"402":                         {&fault.Fault{Status: 402, Body: `{"error":{"code":2012,"message":"no ability"}}`}, denied, theirs},
+		"403":                         {&fault.Fault{Status: 403}, denied, theirs},
+		"errors is a string":          {&fault.Fault{Status: 400, Body: `{"error":{"code":2001,"errors":"` + canary + `"}}`}, malformed, asked},
+		"error is a list of strings":  {&fault.Fault{Status: 400, Body: `{"error":["` + canary + `"]}`}, malformed, asked},
+		"an error without a body":     {&fault.Fault{Status: 400}, malformed, asked},
+		"404 from a proxy":            {&fault.Fault{Status: 404, Body: "<html>", ContentType: "text/html"}, malformed, theirs},
+		"login page with 200":         {&fault.Fault{Body: "<html>login " + canary, ContentType: "text/html"}, malformed, theirs},
+		"an empty object":             {&fault.Fault{Body: `{}`}, malformed, theirs},
+		"null lists":                  {&fault.Fault{Body: `{"users":null,"oncalls":null,"more":false}`}, malformed, theirs},
+		"an error with 200":           {&fault.Fault{Body: `{"error":{"message":"` + canary + `","code":2001}}`}, malformed, theirs},
+		"no word about further pages": {&fault.Fault{Body: `{"users":[],"oncalls":[]}`}, malformed, theirs},
+		"a member named twice":        {&fault.Fault{Body: `{"users":[],"users":[],"more":false}`}, malformed, theirs},
+		"half an answer":              {&fault.Fault{Body: `{"users":[{"id":"PDOE`}, malformed, theirs},
+		"another type":                {&fault.Fault{Body: `{"users":[{"id":7,"email":"e.doe@acme.example"}],"more":false}`}, malformed, theirs},
+		"no answer":                   {&fault.Fault{Hang: true}, timeout, theirs},
+		"an endless answer":           {&fault.Fault{Body: string(make([]byte, 2<<20))}, malformed, theirs},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -64,7 +65,7 @@ func TestTroubleUpstreamIsAFault(t *testing.T) {
 				c.Transport = &connectorv1.Transport{AttemptTimeout: durationpb.New(300 * time.Millisecond)}
 			})
 			w.AddOnCall(shift())
-			w.SetFault(&c.fault)
+			w.SetFault(c.fault)
 			_, err := w.onCall(t, forPayments("e.doe@acme.example"))
 			wantFault(t, err, c.kind, c.source)
 			_, err = w.incident(t, &incidentv1.GetIncidentRequest{Email: new("e.doe@acme.example")})
@@ -94,7 +95,7 @@ func TestEntriesThatMakeNoSenseAreAFault(t *testing.T) {
 			w := newWorld(t)
 			warm, err := w.onCall(t, forPayments("e.doe@acme.example"))
 			found(t, warm, err)
-			w.SetFault(&pagerduty.Fault{Body: body})
+			w.SetFault(&fault.Fault{Body: body})
 			q := forPayments("e.doe@acme.example")
 			q.Service, q.EscalationPolicy = nil, new("PPOL001")
 			_, err = w.onCall(t, q)
@@ -133,14 +134,14 @@ func TestACertificateNobodyVouchesForIsAFault(t *testing.T) {
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		fault *pagerduty.Fault
+		fault *fault.Fault
 		want  connectorv1.HealthStatus
 	}{
 		"well":        {nil, connectorv1.HealthStatus_HEALTH_STATUS_OK},
-		"refused":     {&pagerduty.Fault{Status: 401}, connectorv1.HealthStatus_HEALTH_STATUS_CREDENTIALS_REFUSED},
-		"in trouble":  {&pagerduty.Fault{Status: 500}, connectorv1.HealthStatus_HEALTH_STATUS_UNREACHABLE},
-		"no answer":   {&pagerduty.Fault{Body: "<html>", ContentType: "text/html"}, connectorv1.HealthStatus_HEALTH_STATUS_UNREACHABLE},
-		"rate limits": {&pagerduty.Fault{Status: 429}, connectorv1.HealthStatus_HEALTH_STATUS_UNREACHABLE},
+		"refused":     {&fault.Fault{Status: 401}, connectorv1.HealthStatus_HEALTH_STATUS_CREDENTIALS_REFUSED},
+		"in trouble":  {&fault.Fault{Status: 500}, connectorv1.HealthStatus_HEALTH_STATUS_UNREACHABLE},
+		"no answer":   {&fault.Fault{Body: "<html>", ContentType: "text/html"}, connectorv1.HealthStatus_HEALTH_STATUS_UNREACHABLE},
+		"rate limits": {pagerduty.RateLimited("30"), connectorv1.HealthStatus_HEALTH_STATUS_UNREACHABLE},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

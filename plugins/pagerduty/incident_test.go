@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/connectors/connectortest"
+	"github.com/countersign/countersign/connectors/connectortest/standin/fault"
 	"github.com/countersign/countersign/connectors/connectortest/standin/pagerduty"
 	incidentv1 "github.com/countersign/countersign/proto/countersign/incident/v1"
 )
@@ -134,7 +135,7 @@ func TestWordsThatAreNotKnownStayUnknown(t *testing.T) {
 	w := newWorld(t)
 	answer, err := w.onCall(t, forPayments("e.doe@acme.example"))
 	found(t, answer, err)
-	w.SetFault(&pagerduty.Fault{Body: `{"more":false,"priorities":[],"incidents":[{"incident_number":3,"created_at":"2026-11-23T11:00:00Z",
+	w.SetFault(&fault.Fault{Body: `{"more":false,"priorities":[],"incidents":[{"incident_number":3,"created_at":"2026-11-23T11:00:00Z",
 		"status":"snoozed","urgency":"severity_based","assigned_via":"magic","assignments":[{"assignee":{"id":"PDOE001"}}],
 		"first_trigger_log_entry":{"agent":{"type":"ghost_reference","id":"PGHOST1"}}}]}`})
 	incident, err := w.incident(t, ofErin())
@@ -208,7 +209,7 @@ func TestFiltersThatAreIgnoredUpstreamAreAFault(t *testing.T) {
 			w := newWorld(t)
 			answer, err := w.onCall(t, forPayments("e.doe@acme.example"))
 			found(t, answer, err)
-			w.SetFault(&pagerduty.Fault{Body: `{"more":false,"priorities":[],"incidents":[{"incident_number":3,"created_at":"2026-11-23T11:00:00Z","status":"triggered",` + member + `}]}`})
+			w.SetFault(&fault.Fault{Body: `{"more":false,"priorities":[],"incidents":[{"incident_number":3,"created_at":"2026-11-23T11:00:00Z","status":"triggered",` + member + `}]}`})
 			q := ofErin()
 			q.Service = new("PAYMENTS")
 			_, err = w.incident(t, q)
@@ -223,7 +224,7 @@ func TestAnIncidentResolvedInTheMeantimeIsNotOpen(t *testing.T) {
 	w := newWorld(t)
 	answer, err := w.onCall(t, forPayments("e.doe@acme.example"))
 	found(t, answer, err)
-	w.SetFault(&pagerduty.Fault{Body: `{"more":false,"priorities":[],"incidents":[{"incident_number":3,"created_at":"2026-11-23T11:00:00Z","status":"resolved","assignments":[]}]}`})
+	w.SetFault(&fault.Fault{Body: `{"more":false,"priorities":[],"incidents":[{"incident_number":3,"created_at":"2026-11-23T11:00:00Z","status":"resolved","assignments":[]}]}`})
 	_, err = w.incident(t, ofErin())
 	wantFault(t, err, notFound, 0)
 }

@@ -1,7 +1,8 @@
 // Package bamboohr is a stand-in for BambooHR's API: an [http.Handler] that keeps employees and time off
 // in memory and answers as the real system does, its traps included: fields that may not be viewed are
 // left out, records that may not be viewed are missing, future hires are inactive, id 0 is whoever owns
-// the key, and XML is the answer unless JSON is asked for. It keeps nothing on disk.
+// the key, and XML is the answer unless JSON is asked for. It is stricter in one thing: a parameter that it
+// does not know is refused, so that a misspelt filter does not go unnoticed. It keeps nothing on disk.
 package bamboohr
 
 import (
@@ -11,11 +12,15 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/countersign/countersign/connectors/connectortest/standin/fault"
 )
 
 // Server is one company's BambooHR. Its exported fields are set before the first request; everything else
 // may change while it serves.
 type Server struct {
+	fault.Injector
+
 	// APIKey is the user name of Basic authentication; the password does not matter.
 	APIKey string
 	// Owner is the employee id that the id 0 stands for; empty if the key belongs to no employee.
@@ -24,8 +29,6 @@ type Server struct {
 	mu        sync.Mutex
 	employees []Employee
 	timeOff   []TimeOff
-	fault     *Fault
-	only      string
 	requests  []string
 }
 
@@ -74,14 +77,16 @@ func (s *Server) AddTimeOff(requests ...TimeOff) {
 	s.change(func() { s.timeOff = append(s.timeOff, requests...) })
 }
 
-// SetFaultAt puts a fault into force for the paths that contain a text, such as "/time_off/".
-func (s *Server) SetFaultAt(path string, f *Fault) { s.change(func() { s.fault, s.only = f, path }) }
-
 // Requests returns what was asked so far, as "GET /path?query".
 func (s *Server) Requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
+}
+
+// RateLimited is a company that has asked too much; retryAfter is when to ask again, in seconds.
+func RateLimited(retryAfter string) *fault.Fault {
+	return &fault.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {retryAfter}}}
 }
 
 func (s *Server) change(with func()) {
@@ -92,7 +97,7 @@ func (s *Server) change(with func()) {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.faulty(w, r) {
+	if s.Intercept(w, r) {
 		return
 	}
 	s.mu.Lock()
@@ -121,11 +126,11 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/api/v1/time_off/requests":
 		s.listRequests(w, r)
 	case r.URL.Path == "/api/v1/time_off/whos_out":
-		s.whosOut(w)
+		s.whosOut(w, r)
 	case len(path) == 4 && strings.HasPrefix(r.URL.Path, "/api/v1/employees/"):
 		s.employee(w, r, path[3])
 	case len(path) == 6 && strings.HasPrefix(r.URL.Path, "/api/v1_1/employees/") && strings.HasSuffix(r.URL.Path, "/time_off/policies"):
-		s.policies(w, path[3])
+		s.policies(w, r, path[3])
 	default:
 		refuse(w, http.StatusNotFound, "no such resource")
 	}
@@ -151,6 +156,17 @@ func problem(w http.ResponseWriter, status int, title string) {
 	_ = json.NewEncoder(w).Encode(object{"status": status, "title": title}) //nolint:errchkjson // a plain map
 }
 
+// knows refuses every parameter that is not named.
+func knows(w http.ResponseWriter, r *http.Request, names ...string) bool {
+	for name := range r.URL.Query() {
+		if !slices.Contains(names, name) {
+			refuse(w, http.StatusBadRequest, "unknown parameter "+name)
+			return false
+		}
+	}
+	return true
+}
+
 func (s *Server) find(id string) *Employee {
 	for i := range s.employees {
 		if s.employees[i].ID == id {
@@ -160,13 +176,19 @@ func (s *Server) find(id string) *Employee {
 	return nil
 }
 
+// maxFields is how many fields of a record can be asked for at once.
+const maxFields = 400
+
 // employee leaves out what is unknown or may not be viewed, without a word.
 func (s *Server) employee(w http.ResponseWriter, r *http.Request, id string) {
 	if id == "0" {
 		id = s.Owner
 	}
-	e := s.find(id)
+	e, names := s.find(id), strings.Split(r.URL.Query().Get("fields"), ",")
 	switch {
+	case !knows(w, r, "fields", "onlyCurrent"):
+	case len(names) > maxFields:
+		refuse(w, http.StatusBadRequest, "too many fields")
 	case id == "":
 		send(w, object{"id": "0"})
 	case e == nil:
@@ -174,7 +196,7 @@ func (s *Server) employee(w http.ResponseWriter, r *http.Request, id string) {
 	case e.Invisible:
 		refuse(w, http.StatusForbidden, "Insufficient Permissions to view this employee")
 	default:
-		send(w, e.show(strings.Split(r.URL.Query().Get("fields"), ",")))
+		send(w, e.show(names))
 	}
 }
 
@@ -192,6 +214,9 @@ func (e *Employee) show(names []string) object {
 // listRequests has BambooHR's window: a request counts if it ends on or after start and starts on or
 // before end. Time off that may not be viewed is missing without a word.
 func (s *Server) listRequests(w http.ResponseWriter, r *http.Request) {
+	if !knows(w, r, "employeeId", "start", "end", "status") {
+		return
+	}
 	q := r.URL.Query()
 	start, end := q.Get("start"), q.Get("end")
 	if !isDay(start) || !isDay(end) {
@@ -206,12 +231,17 @@ func (s *Server) listRequests(w http.ResponseWriter, r *http.Request) {
 	}
 	requests := []object{}
 	for i, t := range s.timeOff {
-		if t.Holiday || t.End < start || t.Start > end || !t.fits(q.Get("employeeId"), q.Get("status")) || s.hidden(t.EmployeeID) {
+		if t.Holiday || !t.within(start, end) || !t.fits(q.Get("employeeId"), q.Get("status")) || s.hidden(t.EmployeeID) {
 			continue
 		}
 		requests = append(requests, t.json(i))
 	}
 	send(w, requests)
+}
+
+// within compares days as texts, which 2006-01-02 allows; an empty one is no limit.
+func (t TimeOff) within(start, end string) bool {
+	return t.End >= start && (end == "" || t.Start <= end)
 }
 
 func (t TimeOff) fits(employee, status string) bool {
@@ -239,9 +269,16 @@ func (s *Server) hidden(id string) bool {
 	return e == nil || e.Invisible || e.HideTimeOff
 }
 
-func (s *Server) whosOut(w http.ResponseWriter) {
-	out := []object{}
+// whosOut mixes approved time off, as far as the key may view it, with the company's holidays.
+func (s *Server) whosOut(w http.ResponseWriter, r *http.Request) {
+	if !knows(w, r, "start", "end", "filter") {
+		return
+	}
+	out, q := []object{}, r.URL.Query()
 	for i, t := range s.timeOff {
+		if !t.within(q.Get("start"), q.Get("end")) || !t.Holiday && (t.status() != "approved" || s.hidden(t.EmployeeID)) {
+			continue
+		}
 		kind := "timeOff"
 		if t.Holiday {
 			kind = "holiday"
@@ -251,12 +288,14 @@ func (s *Server) whosOut(w http.ResponseWriter) {
 	send(w, out)
 }
 
-func (s *Server) policies(w http.ResponseWriter, id string) {
-	if s.hidden(id) {
+func (s *Server) policies(w http.ResponseWriter, r *http.Request, id string) {
+	switch {
+	case !knows(w, r):
+	case s.hidden(id):
 		refuse(w, http.StatusForbidden, "insufficient permissions")
-		return
+	default:
+		send(w, []object{{"timeOffPolicyId": "1", "timeOffTypeId": "1", "accrualStartDate": nil}})
 	}
-	send(w, []object{{"timeOffPolicyId": "1", "timeOffTypeId": "1", "accrualStartDate": nil}})
 }
 
 func isDay(s string) bool {

@@ -30,6 +30,9 @@ type datasetRequest struct {
 // dataset answers POST /api/v2/datasets/employee/data. It does not filter: a client that needs a filter
 // would need its quoting rules, which are not published.
 func (s *Server) dataset(w http.ResponseWriter, r *http.Request) {
+	if !knows(w, r) {
+		return
+	}
 	q := datasetRequest{Page: 1, PageSize: defaultPageSize}
 	decoder := json.NewDecoder(r.Body)
 	decoder.DisallowUnknownFields()

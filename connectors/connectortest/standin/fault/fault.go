@@ -2,9 +2,11 @@
 package fault
 
 import (
+	"bytes"
 	"io"
 	"maps"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -36,25 +38,30 @@ func HTML() *Fault {
 	return &Fault{Body: "<!doctype html><title>Sign in</title><h1>Sign in</h1>", ContentType: "text/html; charset=utf-8"}
 }
 
-// Injector holds the fault in force. Embedded in a stand-in it gives it the method SetFault.
+// Injector holds the fault in force. Embedded in a stand-in it gives it the methods SetFault and
+// SetFaultAt.
 type Injector struct {
 	mu    sync.Mutex
 	fault *Fault
+	path  string
 }
 
 // SetFault makes every answer fail like this until the next call; nil ends it.
-func (i *Injector) SetFault(f *Fault) {
+func (i *Injector) SetFault(f *Fault) { i.SetFaultAt("", f) }
+
+// SetFaultAt is SetFault for the requests alone whose path contains a text, such as "/time_off/".
+func (i *Injector) SetFaultAt(path string, f *Fault) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.fault = f
+	i.fault, i.path = f, path
 }
 
 // Intercept fails the request if a fault is in force, and says whether it has dealt with the request.
 func (i *Injector) Intercept(w http.ResponseWriter, r *http.Request) bool {
 	i.mu.Lock()
-	f := i.fault
+	f, path := i.fault, i.path
 	i.mu.Unlock()
-	if f == nil {
+	if f == nil || !strings.Contains(r.URL.Path, path) {
 		return false
 	}
 	if !f.wait(r) {
@@ -71,8 +78,14 @@ func (i *Injector) Intercept(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// wait holds the answer back; false means that the caller has given up.
+// wait holds the answer back; false means that the caller has given up. The server of net/http notices
+// that only when it has read the body, which is put back for the truth.
 func (f *Fault) wait(r *http.Request) bool {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return false
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	if f.Hang {
 		<-r.Context().Done()
 		return false
@@ -107,5 +120,6 @@ func breakOff(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", "1000")
 	_, _ = io.WriteString(w, "{")
+	_ = http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
 }

@@ -113,12 +113,12 @@ func or(value, otherwise string) string {
 	return value
 }
 
+// fits has PagerDuty's rule that somebody's incidents are the open ones: nobody is assigned to a resolved
+// incident.
 func (i Incident) fits(q *query) bool {
-	assigned := len(q.values["user_ids[]"]) == 0
-	for _, id := range q.values["user_ids[]"] {
-		assigned = assigned || slices.Contains(i.Assignees, id)
-	}
-	return assigned && q.has("service_ids[]", i.Service.ID) &&
+	wanted := q.values["user_ids[]"]
+	assigned := i.Status != "resolved" && slices.ContainsFunc(wanted, func(id string) bool { return slices.Contains(i.Assignees, id) })
+	return (len(wanted) == 0 || assigned) && q.has("service_ids[]", i.Service.ID) &&
 		q.has("statuses[]", or(i.Status, "triggered")) && q.has("urgencies[]", or(i.Urgency, "high"))
 }
 

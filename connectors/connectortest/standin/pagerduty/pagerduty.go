@@ -11,11 +11,15 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/countersign/countersign/connectors/connectortest/standin/fault"
 )
 
 // Server is one PagerDuty account. Its exported fields are set before the first request; everything
 // else may change while it serves.
 type Server struct {
+	fault.Injector
+
 	// APIKey is accepted as "Authorization: Token token=<key>"; empty accepts none.
 	APIKey string
 	// BearerToken is accepted as "Authorization: Bearer <token>"; empty accepts none.
@@ -29,7 +33,6 @@ type Server struct {
 	onCalls    []OnCall
 	incidents  []Incident
 	priorities []Priority
-	fault      *Fault
 	requests   []string
 }
 
@@ -128,6 +131,15 @@ func (s *Server) Requests() []string {
 	return slices.Clone(s.requests)
 }
 
+// RateLimited is an account that has been asked too much: PagerDuty says in a header of its own, and not
+// in Retry-After, after how many seconds it answers again.
+func RateLimited(reset string) *fault.Fault {
+	return &fault.Fault{
+		Status: http.StatusTooManyRequests,
+		Header: http.Header{"Ratelimit-Limit": {"960"}, "Ratelimit-Remaining": {"0"}, "Ratelimit-Reset": {reset}},
+	}
+}
+
 func (s *Server) change(with func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +155,7 @@ func (s *Server) now() time.Time {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.faulty(w, r) {
+	if s.Intercept(w, r) {
 		return
 	}
 	s.mu.Lock()
@@ -234,8 +246,10 @@ func (s *Server) listUsers(q *query) answer {
 	return q.page("users", hits)
 }
 
+// listOnCalls answers for now, as PagerDuty does unless since and until say otherwise; those two are
+// refused here.
 func (s *Server) listOnCalls(q *query) answer {
-	q.allow("user_ids[]", "escalation_policy_ids[]", "schedule_ids[]", "since", "until", "limit", "offset")
+	q.allow("user_ids[]", "escalation_policy_ids[]", "schedule_ids[]", "limit", "offset")
 	now := s.now()
 	var hits []object
 	for _, e := range s.onCalls {
