@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/countersign/countersign/gateway/internal/entra"
 )
@@ -162,17 +161,12 @@ func TestRefusalsAreCheap(t *testing.T) { //nolint:paralleltest // it measures
 		verify(t, v, authorization) // an unknown kid is fetched for once
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		began := time.Now()
 		for range rounds {
 			_, _ = v.Verify(t.Context(), authorization)
 		}
-		took := time.Since(began) / rounds
 		runtime.ReadMemStats(&after)
 		if each := (after.TotalAlloc - before.TotalAlloc) / rounds; each > 64<<10 {
 			t.Errorf("%s: %d bytes", name, each)
-		}
-		if took > 20*time.Millisecond {
-			t.Errorf("%s: %s", name, took)
 		}
 	}
 }

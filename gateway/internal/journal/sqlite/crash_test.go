@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countersign/countersign/connectors/connectortest"
 	"github.com/countersign/countersign/gateway/internal/journal"
 	"github.com/countersign/countersign/gateway/internal/journal/sqlite"
 )
@@ -124,10 +125,7 @@ func TestDiskErrorsAreNeverSuccess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tracer, err := exec.LookPath("strace")
-			if err != nil {
-				t.Skip("strace is not installed")
-			}
+			tracer := connectortest.Needs(t, "strace", "strace")
 			dir := t.TempDir()
 			c := startChild(t, "asked", dir)
 			c.await("written", 10)
@@ -139,7 +137,7 @@ func TestDiskErrorsAreNeverSuccess(t *testing.T) {
 			ended := make(chan error, 1)
 			go func() { ended <- strace.Wait() }()
 			if !c.awaitUnless("error", 5, ended) {
-				t.Skip("strace may not trace")
+				connectortest.Without(t, "strace may not trace; allow ptrace")
 			}
 			if err := strace.Process.Signal(os.Interrupt); err != nil {
 				t.Fatal(err)

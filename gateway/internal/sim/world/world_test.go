@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/countersign/countersign/connectors/connectortest"
 	"github.com/countersign/countersign/gateway/internal/callout"
 	"github.com/countersign/countersign/gateway/internal/pim"
 	"github.com/countersign/countersign/gateway/internal/sim"
@@ -137,9 +138,7 @@ func TestDifferentAnswersToRepeatsAreAProblem(t *testing.T) {
 
 func TestTheDeskHandsOutWhatCurlNeeds(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("there is no curl")
-	}
+	connectortest.Needs(t, "curl", "curl")
 	w := start(t)
 	gateway := startGateway(t, w)
 	for _, s := range w.Scenarios()[:2] {
