@@ -29,14 +29,14 @@ func TestAFactIsAValueNoneOrUnknown(t *testing.T) {
 		fact   string
 		want   pim.Fact
 	}{
-		"set":                  {&ticketv1.GetTicketResponse{Active: proto.Bool(false)}, "active", pim.Fact{State: pim.Known, Value: false}},
+		"set":                  {&ticketv1.GetTicketResponse{Active: new(false)}, "active", pim.Fact{State: pim.Known, Value: false}},
 		"unset":                {&ticketv1.GetTicketResponse{}, "active", pim.Fact{State: pim.None}},
 		"hidden":               {&ticketv1.GetTicketResponse{Observation: observation("active")}, "active", pim.Fact{State: pim.Unknown}},
-		"set and hidden":       {&ticketv1.GetTicketResponse{Observation: observation("active"), Active: proto.Bool(true)}, "active", pim.Fact{State: pim.Unknown}},
+		"set and hidden":       {&ticketv1.GetTicketResponse{Observation: observation("active"), Active: new(true)}, "active", pim.Fact{State: pim.Unknown}},
 		"word":                 {&ticketv1.GetTicketResponse{Kind: &change}, "kind", pim.Fact{State: pim.Known, Value: "change"}},
 		"number of no word":    {&ticketv1.GetTicketResponse{Kind: &nobodyKnows}, "kind", pim.Fact{State: pim.Unknown}},
 		"word for not telling": {&ticketv1.GetTicketResponse{Kind: &unspecified}, "kind", pim.Fact{State: pim.Unknown}},
-		"empty text":           {&ticketv1.GetTicketResponse{Number: proto.String("")}, "number", pim.Fact{State: pim.Known, Value: ""}},
+		"empty text":           {&ticketv1.GetTicketResponse{Number: new("")}, "number", pim.Fact{State: pim.Known, Value: ""}},
 		"integer":              {&ticketv1.GetTicketResponse{Priority: proto.Int32(2)}, "priority", pim.Fact{State: pim.Known, Value: int64(2)}},
 		"time out of range":    {&ticketv1.GetTicketResponse{WindowStart: &timestamppb.Timestamp{Seconds: math.MaxInt64}}, "window_start", pim.Fact{State: pim.Unknown}},
 		"time with bad nanos":  {&ticketv1.GetTicketResponse{WindowStart: &timestamppb.Timestamp{Nanos: -1}}, "window_start", pim.Fact{State: pim.Unknown}},
@@ -60,8 +60,8 @@ func TestAFactIsAValueNoneOrUnknown(t *testing.T) {
 func TestValuesThatMeanNothingAreUnknown(t *testing.T) {
 	t.Parallel()
 	for name, a := range map[string]*freezev1.GetFreezeResponse{
-		"not a number": {Budget: proto.Float64(math.NaN())},
-		"infinite":     {Budget: proto.Float64(math.Inf(1))},
+		"not a number": {Budget: new(math.NaN())},
+		"infinite":     {Budget: new(math.Inf(1))},
 	} {
 		a.Observation = observation()
 		facts, _, err := answer(a.ProtoReflect())
@@ -79,7 +79,7 @@ func TestAnswerWithoutAnObservationIsMalformed(t *testing.T) {
 		"bad time":    {ObservedAt: &timestamppb.Timestamp{Nanos: -5}},
 		"year 300000": {ObservedAt: &timestamppb.Timestamp{Seconds: math.MaxInt64}},
 	} {
-		f := read(pim.Ask{}, (&ticketv1.GetTicketResponse{Observation: o, Active: proto.Bool(true)}).ProtoReflect())
+		f := read(pim.Ask{}, (&ticketv1.GetTicketResponse{Observation: o, Active: new(true)}).ProtoReflect())
 		if f.Fault != pim.Malformed || f.Fact("active").State != pim.Unknown {
 			t.Errorf("%s: %+v", name, f)
 		}
@@ -89,7 +89,7 @@ func TestAnswerWithoutAnObservationIsMalformed(t *testing.T) {
 func TestSecretFactIsNeverWritten(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-7c1e"
-	facts, _, err := answer((&freezev1.GetFreezeResponse{Observation: observation(), BypassCode: proto.String(canary)}).ProtoReflect())
+	facts, _, err := answer((&freezev1.GetFreezeResponse{Observation: observation(), BypassCode: new(canary)}).ProtoReflect())
 	if err != nil || facts["bypass_code"].Value != canary {
 		t.Fatalf("the policy does not see it: %+v, %v", facts["bypass_code"], err)
 	}

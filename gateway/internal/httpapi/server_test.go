@@ -64,7 +64,7 @@ func start(t *testing.T, l httpapi.Listener, handler http.Handler) *httpapi.Serv
 // serial connects and returns the serial number of the certificate that is shown.
 func serial(t *testing.T, s *httpapi.Server, c *tls.Config) (int64, uint16, error) {
 	t.Helper()
-	c.InsecureSkipVerify = true //nolint:gosec // the certificate is what is looked at
+	c.InsecureSkipVerify = true
 	conn, err := tls.Dial("tcp", s.Addr().String(), c)
 	if err != nil {
 		return 0, 0, err
@@ -79,7 +79,7 @@ func TestCertificateIsReloadedAndABadOneIsNot(t *testing.T) {
 	dir := t.TempDir()
 	certificate, key := writePair(t, dir, 1)
 	s := start(t, httpapi.Listener{Certificate: certificate, Key: key}, http.NotFoundHandler())
-	defer s.Shutdown(context.Background()) //nolint:errcheck // the test is over
+	defer s.Shutdown(context.Background())
 	expect := func(want int64) {
 		t.Helper()
 		deadline := time.Now().Add(5 * time.Second)
@@ -111,8 +111,8 @@ func TestOldTLSIsRefused(t *testing.T) {
 	t.Parallel()
 	certificate, key := writePair(t, t.TempDir(), 1)
 	s := start(t, httpapi.Listener{Certificate: certificate, Key: key}, http.NotFoundHandler())
-	defer s.Shutdown(context.Background())                                                                              //nolint:errcheck // the test is over
-	if _, _, err := serial(t, s, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil { //nolint:gosec // what is refused
+	defer s.Shutdown(context.Background())
+	if _, _, err := serial(t, s, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil {
 		t.Error("TLS 1.1 is accepted")
 	}
 	cbc := []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA}
@@ -155,7 +155,7 @@ func TestShutdownWaitsForAnswersUnderWay(t *testing.T) {
 func TestAddressInUseIsAnError(t *testing.T) {
 	t.Parallel()
 	s := start(t, httpapi.Listener{}, http.NotFoundHandler())
-	defer s.Shutdown(context.Background()) //nolint:errcheck // the test is over
+	defer s.Shutdown(context.Background())
 	if _, err := httpapi.Serve(t.Context(), httpapi.Listener{Address: s.Addr().String()}, http.NotFoundHandler(), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("no error")
 	}
