@@ -193,6 +193,7 @@ func (g *gateway) startEvaluator(context.Context) error {
 		InFlight: c.Limits.Evaluations,
 		Queue:    c.Limits.Queue,
 		Wait:     c.Limits.QueueWait,
+		Repeats:  time.Duration(c.PIM.Retries+1)*c.PIM.Timeout + time.Minute,
 		Observe:  g.metrics.Evaluated,
 		Logger:   g.log.Logger,
 	})
@@ -283,7 +284,7 @@ func (g *gateway) listen(ctx context.Context) error {
 	g.measure()
 	callouts := httpapi.Callouts{
 		Verifier: g.verifier, Answerer: g.evaluator, Refused: g.metrics.Refused, Logger: g.log.Logger,
-		ReadWithin: c.Due() / 4,
+		Patience: c.Due() / 4,
 	}
 	admin := httpapi.Admin{Ready: g.ready, Metrics: g.metrics.Handler(), Connectors: g.connectors, Logger: g.log.Logger}
 	var err error

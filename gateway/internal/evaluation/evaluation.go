@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -48,6 +49,9 @@ type Settings struct {
 	Queue int
 	// Wait is how long one of them waits; 0 means 100 ms.
 	Wait time.Duration
+	// Repeats is how long PIM can be delivering one request: its timeout times its deliveries, and a
+	// margin; 0 means 7 minutes, which covers the most that can be registered.
+	Repeats time.Duration
 	// Now is the clock; nil means the system's.
 	Now func() time.Time
 	// Observe is told of every answer, for metrics; nil means nobody is.
@@ -73,6 +77,7 @@ type Evaluator struct {
 	repeats *repeats
 	drift   *drift
 	running sync.WaitGroup
+	closing chan struct{}
 }
 
 // New returns an evaluator.
@@ -81,6 +86,7 @@ func New(s Settings) *Evaluator {
 		inFlight = 256
 		queue    = 64
 		wait     = 100 * time.Millisecond
+		longest  = 7 * time.Minute
 	)
 	if s.InFlight <= 0 {
 		s.InFlight = inFlight
@@ -90,6 +96,9 @@ func New(s Settings) *Evaluator {
 	}
 	if s.Wait <= 0 {
 		s.Wait = wait
+	}
+	if s.Repeats <= 0 {
+		s.Repeats = longest
 	}
 	if s.Now == nil {
 		s.Now = time.Now
@@ -102,12 +111,13 @@ func New(s Settings) *Evaluator {
 	}
 	return &Evaluator{
 		Settings: s, places: make(chan struct{}, s.InFlight), queue: make(chan struct{}, s.Queue),
-		repeats: newRepeats(s.Now), drift: newDrift(),
+		repeats: newRepeats(s.Now, s.Repeats), drift: newDrift(), closing: make(chan struct{}),
 	}
 }
 
 // Close waits until every evaluation under way is recorded. No callout may arrive any more.
 func (e *Evaluator) Close() error {
+	close(e.closing)
 	e.running.Wait()
 	return nil
 }
@@ -122,19 +132,32 @@ type request struct {
 
 // read never fails: a body that is no activation is a request too, and gets a denial of its own.
 func read(c Callout) request {
-	a, err := pim.Activation{}, c.Problem
-	if err == nil {
-		a, err = callout.Decode(c.Body, c.Stage, c.Caller, c.ReceivedAt)
-	}
+	a, err := decode(c)
 	if err == nil {
 		return request{Callout: c, activation: a, key: a.RequestKey(), digest: a.Digest()}
 	}
-	sum := sha256.Sum256(c.Body)
-	digest := "body:" + hex.EncodeToString(sum[:])
+	digest := "delivery:" + newID() // nothing to know a repeat by
+	if c.Problem == nil {
+		sum := sha256.Sum256(c.Body)
+		digest = "body:" + hex.EncodeToString(sum[:])
+	}
 	return request{
 		Callout: c, problem: err, digest: digest, key: c.Caller.TenantID + "/" + string(c.Stage) + "/malformed/" + digest,
 		activation: pim.Activation{Stage: c.Stage, TenantID: c.Caller.TenantID, Action: pim.UnknownAction},
 	}
+}
+
+// decode reads the body. Whatever the body does to the decoder, its caller gets an answer.
+func decode(c Callout) (a pim.Activation, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: it could not be read", callout.ErrMalformed)
+		}
+	}()
+	if c.Problem != nil {
+		return a, c.Problem
+	}
+	return callout.Decode(c.Body, c.Stage, c.Caller, c.ReceivedAt)
 }
 
 // Answer returns the answer to a callout, always, and within the budget. The work goes on without the
@@ -158,7 +181,14 @@ func (e *Evaluator) run(f *flight, r request) {
 	alarm := time.AfterFunc(time.Until(stop), func() { e.overdue(f, r) })
 	defer alarm.Stop()
 	defer e.recordLate(f)
-	if answer, ok := e.repeated(ctx, f, r); ok {
+	defer e.survive(f, r)
+	answer, err := e.repeated(ctx, f, r)
+	if err != nil {
+		e.Logger.ErrorContext(ctx, "journal cannot be read", slog.Any("error", err))
+		e.conclude(ctx, f, r, e.without(r, unrecorded))
+		return
+	}
+	if answer != nil {
 		f.settle(answer, nil)
 		return
 	}
@@ -172,21 +202,14 @@ func (e *Evaluator) run(f *flight, r request) {
 		return
 	}
 	defer leave()
-	e.conclude(ctx, f, r, e.evaluate(ctx, f, r))
+	e.conclude(ctx, f, r, e.evaluate(ctx, r))
 }
 
 // evaluate is the heart: plan, gather, decide. Recording follows in conclude, before anybody hears of
 // the decision.
-func (e *Evaluator) evaluate(ctx context.Context, f *flight, r request) (ev pim.Evaluation) {
-	defer func() {
-		if p := recover(); p != nil {
-			e.Logger.ErrorContext(ctx, "evaluation panicked", slog.Any("panic", p), slog.String("request_key", r.key))
-			ev = e.without(r, internal)
-		}
-	}()
+func (e *Evaluator) evaluate(ctx context.Context, r request) pim.Evaluation {
 	begun := e.Now()
-	ev = begin(r)
-	ev.Conflict = f.conflict
+	ev := begin(r)
 	ctx, cancel := context.WithDeadline(ctx, r.ReceivedAt.Add(e.Budget.Facts))
 	defer cancel()
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,8 @@ type memory struct {
 	records []journal.Record
 	err     error
 	delay   time.Duration
+	// unreadable is the error of reading alone.
+	unreadable error
 }
 
 func (m *memory) Append(ctx context.Context, r journal.Record) error {
@@ -56,10 +59,10 @@ func (m *memory) Answered(_ context.Context, key string) ([]journal.Answered, er
 	var answers []journal.Answered
 	for _, r := range slices.Backward(m.records) {
 		if r.RequestKey == key {
-			answers = append(answers, journal.Answered{Digest: r.Digest, Answer: r.Answer, EvaluationID: r.Evaluation.ID})
+			answers = append(answers, journal.Answered{Digest: r.Digest, Answer: r.Answer, EvaluationID: r.Evaluation.ID, At: r.Evaluation.DecidedAt})
 		}
 	}
-	return answers, m.err
+	return answers, errors.Join(m.err, m.unreadable)
 }
 
 func (m *memory) all() []journal.Record {
@@ -244,6 +247,81 @@ func TestHardStopAnswersWhateverElseRuns(t *testing.T) {
 				}
 				if again := h.Answer(delivery(body(someID, "PT2H"))); !bytes.Equal(first, again) {
 					t.Errorf("a repeat was told %s, not %s", again, first)
+				}
+			})
+		})
+	}
+}
+
+func TestPanicInAPolicyIsADenialAndTheGatewayLives(t *testing.T) {
+	t.Parallel()
+	h := build(t, allowing, evaluation.Settings{})
+	right := h.Policies
+	var broken atomic.Bool
+	broken.Store(true)
+	h.Policies = func() *policy.Set {
+		if broken.Load() {
+			panic("bug")
+		}
+		return right()
+	}
+	if got := outcome(t, h.Answer(delivery(body(someID, "PT2H")))); got != "Denied" {
+		t.Errorf("outcome %s, want Denied", got)
+	}
+	broken.Store(false)
+	if got := outcome(t, h.Answer(delivery(body("22222222-2222-4222-8222-222222222222", "PT2H")))); got != "Approved" {
+		t.Errorf("afterwards %s, want Approved", got)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if records := h.journal.all(); len(records) != 2 {
+		t.Errorf("%d records, want both answers", len(records))
+	}
+}
+
+func TestJournalThatCannotBeReadGrantsNothing(t *testing.T) {
+	t.Parallel()
+	h := build(t, allowing, evaluation.Settings{})
+	h.journal.unreadable = errors.New("one entry was tampered with")
+	if got := outcome(t, h.Answer(delivery(body(someID, "PT2H")))); got != "Denied" {
+		t.Errorf("outcome %s, want Denied: PIM may have been told something else before", got)
+	}
+	if h.gatherer.calls != 0 {
+		t.Error("connectors were asked")
+	}
+}
+
+func TestDeliveriesThatDidNotArriveAreNotRepeatsOfEachOther(t *testing.T) {
+	t.Parallel()
+	h := build(t, allowing, evaluation.Settings{})
+	torn := evaluation.Callout{Stage: pim.PreApproval, Problem: errors.New("torn"), ReceivedAt: time.Now()}
+	if a, b := h.Answer(torn), h.Answer(torn); bytes.Equal(a, b) {
+		t.Errorf("two deliveries share %s", a)
+	}
+}
+
+func TestWithoutAnIDARepeatIsOneOnlyWhileItCanBeDelivered(t *testing.T) {
+	t.Parallel()
+	for name, restart := range map[string]bool{"in memory": false, "from the journal": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				anonymous := bytes.Replace(body(someID, "PT2H"), []byte(`"id":"`+someID+`",`), nil, 1)
+				h := build(t, allowing, evaluation.Settings{Repeats: 30 * time.Second})
+				first := h.Answer(delivery(anonymous))
+				if restart {
+					records := h.journal.all()
+					h = build(t, allowing, evaluation.Settings{Repeats: 30 * time.Second})
+					h.journal.records = records
+				}
+				time.Sleep(20 * time.Second)
+				if again := h.Answer(delivery(anonymous)); !bytes.Equal(first, again) {
+					t.Error("a retry got another answer")
+				}
+				time.Sleep(20 * time.Second)
+				if later := h.Answer(delivery(anonymous)); bytes.Equal(first, later) {
+					t.Error("a new activation got the answer of an old one")
 				}
 			})
 		})

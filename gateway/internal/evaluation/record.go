@@ -2,6 +2,7 @@ package evaluation
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -16,11 +17,13 @@ func (e *Evaluator) conclude(ctx context.Context, f *flight, r request, ev pim.E
 		return
 	}
 	begun := e.Now()
+	ev.Conflict = f.conflict.Load()
 	answer := callout.Answer(ev)
 	var late *pim.Evaluation
 	if err := e.Journal.Append(ctx, record(f, ev, answer)); err != nil {
 		e.Logger.Error("journal unavailable", slog.String("evaluation_id", ev.ID), slog.Any("error", err))
 		ev = e.without(r, unrecorded)
+		ev.Conflict = f.conflict.Load()
 		answer, late = callout.Answer(ev), &ev
 	}
 	if !f.settle(answer, late) {
@@ -39,12 +42,30 @@ func (e *Evaluator) recordLate(f *flight) {
 	if f.unrecorded == nil {
 		return
 	}
+	const shortest, longest = 100 * time.Millisecond, 10 * time.Second
+	enough := time.After(memory) // so that an outage of hours fills no memory
+	for pause := shortest; ; pause = min(2*pause, longest) {
+		err := e.append(record(f, *f.unrecorded, f.answer))
+		if err == nil || errors.Is(err, journal.ErrDuplicate) {
+			return
+		}
+		select {
+		case <-time.After(pause):
+			continue
+		case <-enough:
+		case <-e.closing:
+		}
+		e.Logger.Error("answer not recorded", slog.String("evaluation_id", f.unrecorded.ID), slog.Any("error", err))
+		return
+	}
+}
+
+// append waits for the journal with patience: nobody waits for this record.
+func (e *Evaluator) append(r journal.Record) error {
 	const patience = 10 * time.Second
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := e.Journal.Append(ctx, record(f, *f.unrecorded, f.answer)); err != nil {
-		e.Logger.Error("answer not recorded", slog.String("evaluation_id", f.unrecorded.ID), slog.Any("error", err))
-	}
+	return e.Journal.Append(ctx, r)
 }
 
 func record(f *flight, ev pim.Evaluation, answer []byte) journal.Record {

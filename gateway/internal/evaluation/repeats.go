@@ -2,8 +2,9 @@ package evaluation
 
 import (
 	"context"
-	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/countersign/countersign/gateway/internal/pim"
@@ -12,8 +13,9 @@ import (
 // flight is one request on its way to an answer, shared by all its deliveries.
 type flight struct {
 	digest string
+	began  time.Time
 	// conflict is set if another body came under the same request key.
-	conflict bool
+	conflict atomic.Bool
 	settled  chan struct{}
 	once     sync.Once
 	answer   []byte
@@ -21,7 +23,9 @@ type flight struct {
 	unrecorded *pim.Evaluation
 }
 
-func newFlight(digest string) *flight { return &flight{digest: digest, settled: make(chan struct{})} }
+func newFlight(digest string, began time.Time) *flight {
+	return &flight{digest: digest, began: began, settled: make(chan struct{})}
+}
 
 // settle fixes the answer, once and for ever, and reports whether it was this one.
 func (f *flight) settle(answer []byte, unrecorded *pim.Evaluation) bool {
@@ -46,6 +50,8 @@ func (f *flight) isSettled() bool {
 // memory also holds the answers that could not be recorded.
 type repeats struct {
 	now func() time.Time
+	// span is how long a request without an id is taken for a repeat.
+	span time.Duration
 
 	mu      sync.Mutex
 	flights map[string][]*flight
@@ -63,8 +69,15 @@ const (
 	mostMemory = 16384
 )
 
-func newRepeats(now func() time.Time) *repeats {
-	return &repeats{now: now, flights: map[string][]*flight{}}
+func newRepeats(now func() time.Time, span time.Duration) *repeats {
+	return &repeats{now: now, span: span, flights: map[string][]*flight{}}
+}
+
+// mayRepeat reports whether an earlier delivery at a time can have been one of this request. PIM's
+// identifier says so for as long as anything is remembered. Without one, two activations that look
+// the same are the same only as long as PIM can still be delivering: later, somebody has asked again.
+func (r *repeats) mayRepeat(req request, earlier time.Time) bool {
+	return req.activation.RequestID != "" || r.now().Sub(earlier) <= r.span
 }
 
 // join returns the flight of the same request, or a new one, which the caller must run. The same key
@@ -73,16 +86,27 @@ func (r *repeats) join(req request) (f *flight, first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, f := range r.flights[req.key] {
-		if f.digest == req.digest {
+		if f.digest == req.digest && r.mayRepeat(req, f.began) {
 			return f, false
 		}
 	}
 	r.forget()
-	f = newFlight(req.digest)
-	f.conflict = len(r.flights[req.key]) > 0
+	f = newFlight(req.digest, r.now())
+	f.conflict.Store(differs(r.flights[req.key], req.digest))
 	r.flights[req.key] = append(r.flights[req.key], f)
 	r.order = append(r.order, boarding{req.key, r.now()})
 	return f, true
+}
+
+func differs(flights []*flight, digest string) bool {
+	return slices.ContainsFunc(flights, func(f *flight) bool { return f.digest != digest })
+}
+
+// backdate says that a flight began with an earlier delivery.
+func (r *repeats) backdate(f *flight, began time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f.began = began
 }
 
 // forget drops what is older than the memory. Flights under way are never among it: their hard stop
@@ -98,19 +122,21 @@ func (r *repeats) forget() {
 	}
 }
 
-// repeated looks for an answer that was recorded for this very request, before a restart perhaps.
-func (e *Evaluator) repeated(ctx context.Context, f *flight, r request) ([]byte, bool) {
+// repeated looks for an answer that was recorded for this very request, before a restart perhaps. An
+// error means that nobody knows: evaluating anew could tell PIM something else than before.
+func (e *Evaluator) repeated(ctx context.Context, f *flight, r request) (answer []byte, err error) {
 	answers, err := e.Journal.Answered(ctx, r.key)
 	if err != nil {
-		// Without its memory the journal cannot record either: the evaluation will grant nothing.
-		e.Logger.Error("journal cannot be read", slog.Any("error", err))
-		return nil, false
+		return nil, err
 	}
 	for _, earlier := range answers {
-		if earlier.Digest == f.digest {
-			return earlier.Answer, true
+		switch {
+		case earlier.Digest != f.digest:
+			f.conflict.Store(true)
+		case answer == nil && e.repeats.mayRepeat(r, earlier.At):
+			answer = earlier.Answer
+			e.repeats.backdate(f, earlier.At)
 		}
 	}
-	f.conflict = f.conflict || len(answers) > 0
-	return nil, false
+	return answer, nil
 }

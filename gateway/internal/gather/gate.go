@@ -32,7 +32,16 @@ func (g *Gatherer) ask(ctx context.Context, ask pim.Ask) pim.Finding {
 	f := g.through(ctx, ask, limits)
 	f.Ask = ask
 	f.Took = time.Since(begun)
+	f.Stale = f.Stale || outdated(f, begun)
 	return f
+}
+
+// outdated reports whether what was found was observed longer before the ask than it allows. An ask
+// without a maximum age wants what is so now; clocks and sources that are read every few seconds are
+// allowed 5 s.
+func outdated(f pim.Finding, asked time.Time) bool {
+	const now = 5 * time.Second
+	return f.Fault == pim.NoFault && f.ObservedAt.Before(asked.Add(-max(f.Ask.MaxAge, now)))
 }
 
 func withBudget(ctx context.Context, bounds ...time.Duration) (context.Context, context.CancelFunc) {
@@ -71,22 +80,33 @@ func (g *Gatherer) bounded(ctx context.Context, ask pim.Ask, limits Limits) pim.
 	if f, ok := room.enter(ctx, ask); !ok {
 		return f
 	}
+	begun := time.Now()
 	answer := make(chan pim.Finding, 1)
 	go func() {
 		defer room.leave()
 		answer <- g.protected(ctx, ask)
 	}()
+	f := pim.Finding{Ask: ask, Fault: pim.Timeout, FaultSource: pim.FromUpstream, Detail: "no answer in time"}
 	select {
-	case f := <-answer:
-		return f
+	case f = <-answer:
 	case <-ctx.Done():
+		select {
+		case f = <-answer: // it came at the same moment
+		default:
+		}
 	}
-	select {
-	case f := <-answer:
-		return f
-	default:
+	return justly(ctx, f, time.Since(begun) >= fairTime(ask, limits))
+}
+
+// fairTime is how long a connector must have had before it is to blame for having no answer.
+func fairTime(ask pim.Ask, limits Limits) time.Duration {
+	fair := 250 * time.Millisecond
+	for _, bound := range []time.Duration{ask.Timeout, limits.Timeout} {
+		if bound > 0 {
+			fair = min(fair, bound*9/10) // the operator says that this is enough
+		}
 	}
-	return overdue(ctx, ask)
+	return fair
 }
 
 // protected keeps a bug in the way to a connector from costing more than that connector's facts.
@@ -100,13 +120,17 @@ func (g *Gatherer) protected(ctx context.Context, ask pim.Ask) (f pim.Finding) {
 	return g.connectors.Ask(ctx, ask)
 }
 
-// overdue tells an answer that did not come in time, which is the upstream's fault, from an evaluation
-// that did not need it any more, which is nobody's.
-func overdue(ctx context.Context, ask pim.Ask) pim.Finding {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return pim.Finding{Ask: ask, Fault: pim.Timeout, FaultSource: pim.FromUpstream, Detail: "no answer in time"}
+// justly blames nobody for an answer that an evaluation did not need any more, or that had next to no
+// time because the asks before it had used it up.
+func justly(ctx context.Context, f pim.Finding, fair bool) pim.Finding {
+	switch {
+	case f.Fault != pim.Timeout:
+	case errors.Is(ctx.Err(), context.Canceled):
+		f.FaultSource, f.Detail = pim.FromGateway, "no longer needed"
+	case !fair:
+		f.FaultSource, f.Detail = pim.FromGateway, "too little time was left to ask"
 	}
-	return fault(ask, pim.Timeout, "no longer needed")
+	return f
 }
 
 // faultError carries a finding's fault through the breaker.
@@ -175,7 +199,7 @@ func (g *Gatherer) probe(gate *gate, connector string, every time.Duration) {
 
 // try probes the upstream once. The probe ends at its deadline even if the connector does not.
 func (g *Gatherer) try(connector string) error {
-	const patience = time.Second
+	const patience = 5 * time.Second // a probe may ask more than one question
 	ctx, cancel := context.WithTimeout(g.stopped, patience)
 	defer cancel()
 	result := make(chan error, 1)

@@ -74,7 +74,7 @@ func (u *upstreams) Probe(_ context.Context, connector string) error {
 }
 
 func found(_ context.Context, ask pim.Ask) pim.Finding {
-	return pim.Finding{Ask: ask, Found: true}
+	return pim.Finding{Ask: ask, Found: true, ObservedAt: time.Now()}
 }
 
 func down(_ context.Context, ask pim.Ask) pim.Finding {
@@ -96,7 +96,7 @@ func TestAsksRunInParallelAndDependentsFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func(_ context.Context, a pim.Ask) pim.Finding {
 			time.Sleep(time.Second)
-			return pim.Finding{Ask: a, Found: true}
+			return pim.Finding{Ask: a, Found: true, ObservedAt: time.Now()}
 		}
 		u := &upstreams{answer: map[string]func(context.Context, pim.Ask) pim.Finding{"a": slow, "b": slow, "c": slow}}
 		g := gather.New(u, gather.Settings{})
@@ -237,6 +237,70 @@ func TestBreakerIgnoresFaultsThatAreNotTheUpstreams(t *testing.T) {
 					t.Fatal("the breaker opened")
 				}
 			}
+		})
+	}
+}
+
+func TestWhatIsOlderThanTheAskAllowsIsStale(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		age := time.Duration(0)
+		u := &upstreams{answer: map[string]func(context.Context, pim.Ask) pim.Finding{"file": func(_ context.Context, a pim.Ask) pim.Finding {
+			return pim.Finding{Ask: a, Found: true, ObservedAt: time.Now().Add(-age)}
+		}}}
+		g := gather.New(u, gather.Settings{})
+		defer g.Close()
+		for _, c := range []struct {
+			age, most time.Duration
+			want      bool
+		}{
+			{0, 0, false},
+			{4 * time.Second, 0, false},
+			{6 * time.Second, 0, true},
+			{6 * time.Second, time.Second, true},
+			{time.Minute, time.Minute, false},
+			{61 * time.Second, time.Minute, true},
+		} {
+			age = c.age
+			a := ask("file")
+			a.MaxAge = c.most
+			if f := g.Gather(t.Context(), &plan{asks: []pim.Ask{a}})[a.Key()]; f.Stale != c.want {
+				t.Errorf("%v old where %v is allowed: stale is %v", c.age, c.most, f.Stale)
+			}
+		}
+	})
+}
+
+// TestAsksThatAreNotNeededAnyMoreDoNotOpenABreaker: a connector that is cancelled says timeout, as gRPC
+// does.
+func TestAsksThatAreNotNeededAnyMoreDoNotOpenABreaker(t *testing.T) {
+	t.Parallel()
+	for name, hurry := range map[string]bool{"settled by another": false, "no time left": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				u := &upstreams{answer: map[string]func(context.Context, pim.Ask) pim.Finding{"slow": func(ctx context.Context, a pim.Ask) pim.Finding {
+					<-ctx.Done()
+					return pim.Finding{Ask: a, Fault: pim.Timeout, FaultSource: pim.FromUpstream}
+				}}}
+				g := gather.New(u, gather.Settings{})
+				defer g.Close()
+				for range 20 {
+					ctx, cancel := context.WithCancel(t.Context())
+					p := &plan{asks: []pim.Ask{ask("slow"), ask("quick")}}
+					if hurry {
+						ctx, cancel = context.WithTimeout(t.Context(), 10*time.Millisecond)
+					} else {
+						p.settled = func(f map[pim.AskKey]pim.Finding) bool { return f[ask("quick").Key()].Found }
+					}
+					g.Gather(ctx, p)
+					cancel()
+					synctest.Wait()
+				}
+				if states := g.States()["slow"]; states[ask("slow").Capability] != "closed" {
+					t.Errorf("breakers %v, want closed", states)
+				}
+			})
 		})
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -36,8 +37,10 @@ type Answerer interface {
 type Callouts struct {
 	Verifier Verifier
 	Answerer Answerer
-	// ReadWithin bounds the reading of a body, counted from its arrival; 0 means 2 s.
-	ReadWithin time.Duration
+	// Patience bounds the check of the token, and after it the reading of the body, each; 0 means 1 s. A
+	// token whose key has to be fetched and a body that trickles in may use up the answer's time, and
+	// no more.
+	Patience time.Duration
 	// Refused is told of every refused token, for metrics; nil means nobody is.
 	Refused func()
 	Logger  *slog.Logger
@@ -45,9 +48,9 @@ type Callouts struct {
 
 // Handler serves POST /v1/pim/pre-approval and POST /v1/pim/post-approval and nothing else.
 func (c Callouts) Handler() http.Handler {
-	const readWithin = 2 * time.Second
-	if c.ReadWithin <= 0 {
-		c.ReadWithin = readWithin
+	const patience = time.Second
+	if c.Patience <= 0 {
+		c.Patience = patience
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -78,12 +81,12 @@ func newEngine(logger *slog.Logger) *gin.Engine {
 func (c Callouts) answer(stage pim.Stage) gin.HandlerFunc {
 	return func(g *gin.Context) {
 		arrival := time.Now()
-		caller, err := c.Verifier.Verify(g.Request.Context(), g.Request.Header.Values("Authorization"))
+		caller, err := c.verify(g)
 		if err != nil {
 			c.refuse(g, err)
 			return
 		}
-		body, problem := c.body(g, arrival)
+		body, problem := c.body(g)
 		answer := c.Answerer.Answer(evaluation.Callout{
 			Stage: stage, Caller: caller, Body: body, Problem: problem, ReceivedAt: arrival,
 		})
@@ -91,6 +94,12 @@ func (c Callouts) answer(stage pim.Stage) gin.HandlerFunc {
 		g.Header("X-Content-Type-Options", "nosniff")
 		g.Data(http.StatusOK, "application/json; charset=utf-8", answer)
 	}
+}
+
+func (c Callouts) verify(g *gin.Context) (pim.Caller, error) {
+	ctx, cancel := context.WithTimeout(g.Request.Context(), c.Patience)
+	defer cancel()
+	return c.Verifier.Verify(ctx, g.Request.Header.Values("Authorization"))
 }
 
 // refuse answers every unauthenticated call alike; only the log says what was wrong.
@@ -104,7 +113,7 @@ func (c Callouts) refuse(g *gin.Context, err error) {
 
 // body reads the callout's body. What is wrong with its form is a problem of the callout like any
 // other: its caller is authenticated and gets a decision.
-func (c Callouts) body(g *gin.Context, arrival time.Time) ([]byte, error) {
+func (c Callouts) body(g *gin.Context) ([]byte, error) {
 	if encoding := g.GetHeader("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return nil, fmt.Errorf("%w: the body is compressed", callout.ErrMalformed)
 	}
@@ -116,7 +125,9 @@ func (c Callouts) body(g *gin.Context, arrival time.Time) ([]byte, error) {
 		return nil, fmt.Errorf("%w: the body is not in UTF-8", callout.ErrMalformed)
 	}
 	// Not every ResponseWriter can bound a read; the server's own timeouts hold in any case.
-	_ = http.NewResponseController(g.Writer).SetReadDeadline(arrival.Add(c.ReadWithin))
+	reading := http.NewResponseController(g.Writer)
+	_ = reading.SetReadDeadline(time.Now().Add(c.Patience))
+	defer reading.SetReadDeadline(time.Time{}) //nolint:errcheck // as above
 	body, err := io.ReadAll(http.MaxBytesReader(g.Writer, g.Request.Body, callout.MaxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -129,10 +140,5 @@ func (c Callouts) body(g *gin.Context, arrival time.Time) ([]byte, error) {
 }
 
 func isUTF8(charset string) bool {
-	switch charset {
-	case "utf-8", "UTF-8", "utf8":
-		return true
-	default:
-		return false
-	}
+	return strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
 }
