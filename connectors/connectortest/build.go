@@ -39,7 +39,7 @@ func build(pkg string) (program, error) {
 		return program{}, err
 	}
 	path := filepath.Join(dir, "connector")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, pkg) //nolint:noctx,gosec // the test names its own package
+	cmd := exec.Command("go", "build", "-o", path, pkg) //nolint:noctx,gosec // the test names its own package
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return program{}, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}

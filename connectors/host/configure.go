@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -43,14 +44,21 @@ func (l launcher) configure(ctx context.Context, i *instance) error {
 	bounded, cancel := context.WithTimeout(ctx, l.limits.ConfigureTimeout)
 	defer cancel()
 	_, err = connectorv1.NewConnectorServiceClient(i.conn).Configure(bounded, &connectorv1.ConfigureRequest{Config: raw})
-	if status.Code(err) == codes.InvalidArgument {
+	switch {
+	case err == nil:
+		return nil
+	case status.Code(err) == codes.InvalidArgument:
 		return &ConfigError{Connector: l.spec.Name, Diagnostics: detailsOf(err), Err: err}
+	case i.died(ctx, err):
+		return fmt.Errorf("configure: %w", err) // abandon says how
+	default:
+		return fmt.Errorf("%w: %w", ErrConfigure, err)
 	}
-	if err != nil {
-		return fmt.Errorf("configure: %w", err)
-	}
-	return nil
 }
+
+// ErrConfigure is in the error of a start whose connector could not put its configuration into force:
+// mostly a file or an upstream that it names is not there. The status with its own words is in it as well.
+var ErrConfigure = errors.New("configure")
 
 func refused(diagnostics []*connectorv1.Diagnostic) bool {
 	for _, d := range diagnostics {

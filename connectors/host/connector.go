@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -25,6 +24,7 @@ type Connector struct {
 	state       State
 	current     *instance
 	description *Description
+	wasReady    bool
 	restarts    int
 	last        *Exit
 	problem     error
@@ -41,7 +41,7 @@ const (
 	Starting   State = "starting"   // for the first time
 	Ready      State = "ready"      // it answers
 	Restarting State = "restarting" // its process has ended and another comes
-	Failed     State = "failed"     // see Status.Problem; Status.Next says whether it will be tried again
+	Failed     State = "failed"     // see Status.Problem; Status.Next says when it is tried again
 	Draining   State = "draining"   // closing: calls under way finish
 	Stopped    State = "stopped"
 )
@@ -52,7 +52,7 @@ type Status struct {
 	Restarts int
 	// Problem is why it is not ready; nil if it is.
 	Problem error
-	// Next is when it is started again; zero if it is not going to be.
+	// Next is when it is started again; zero if it is ready or closed.
 	Next time.Time
 	// LastExit is how its last process ended; nil if none has.
 	LastExit *Exit
@@ -66,8 +66,8 @@ type Status struct {
 type Exit = process.Exit
 
 // Start starts a connector and returns when it is ready: verified, probed, described, validated and
-// configured. Afterwards its process is restarted whenever it ends. A *ConfigError says that the
-// configuration is to blame.
+// configured. Afterwards its process is restarted whenever it ends, for as long as the connector is not
+// closed: if that keeps failing, every few minutes. A *ConfigError says that the configuration is to blame.
 func Start(ctx context.Context, spec Spec, o Options) (*Connector, error) {
 	c := newConnector(spec, o)
 	first, err := c.launch(ctx)
@@ -79,7 +79,8 @@ func Start(ctx context.Context, spec Spec, o Options) (*Connector, error) {
 }
 
 // StartInBackground starts a connector and returns at once. Until it is ready it is starting or failed,
-// and unless its configuration is to blame it is tried again, at most every 30 s, until it is closed.
+// and it is tried again until it is closed: at least every 30 s, or every 5 min if its configuration is to
+// blame.
 func StartInBackground(spec Spec, o Options) *Connector {
 	c := newConnector(spec, o)
 	c.supervise(context.Background(), nil)
@@ -92,15 +93,11 @@ func Inspect(ctx context.Context, spec Spec, o Options) (*Description, []*connec
 	l := newLauncher(spec, o)
 	i, err := l.begin(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("connector %s: %w", spec.Name, err)
+		return nil, nil, l.named(err)
 	}
 	defer i.stop(ctx)
 	_, diagnostics, err := l.validate(ctx, i)
-	var config *ConfigError
-	if err != nil && !errors.As(err, &config) {
-		err = fmt.Errorf("connector %s: %w", spec.Name, err)
-	}
-	return i.description, diagnostics, err
+	return i.description, diagnostics, l.named(err)
 }
 
 func newLauncher(spec Spec, o Options) launcher {
@@ -109,10 +106,14 @@ func newLauncher(spec Spec, o Options) launcher {
 }
 
 func newConnector(spec Spec, o Options) *Connector {
-	return &Connector{launcher: newLauncher(spec, o), state: Starting, changed: make(chan struct{}), done: make(chan struct{})}
+	return &Connector{
+		launcher: newLauncher(spec, o), state: Starting, description: spec.Description,
+		changed: make(chan struct{}), done: make(chan struct{}),
+	}
 }
 
-// Description returns what the connector said about itself at its first start; nil before that.
+// Description returns what the connector said about itself at its first start; before that it is
+// Spec.Description, which may be nil.
 func (c *Connector) Description() *Description {
 	c.mu.Lock()
 	defer c.mu.Unlock()

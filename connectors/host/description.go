@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
@@ -47,6 +48,16 @@ func (d *Description) capability(method string) protoreflect.MethodDescriptor {
 
 func methodName(m protoreflect.MethodDescriptor) string {
 	return string(m.Parent().FullName()) + "/" + string(m.Name())
+}
+
+// ParseDescription reads a description that was kept: Description.Raw in binary form. It is checked as
+// one that comes from a connector is.
+func ParseDescription(raw []byte) (*Description, error) {
+	var said connectorv1.DescribeResponse
+	if err := proto.Unmarshal(raw, &said); err != nil {
+		return nil, err
+	}
+	return newDescription(&said)
 }
 
 // newDescription checks what a connector says about itself. The connector is the vendor's code, and

@@ -125,13 +125,24 @@ func TestACallThatMayHaveEffectsIsNotSentAgain(t *testing.T) {
 func TestCrashesAreNotRepairedForEver(t *testing.T) {
 	t.Parallel()
 	o, log := logged(options(t))
+	again := make(chan struct{})
+	o.Jitter = func(longest time.Duration) time.Duration {
+		if longest < 5*time.Minute {
+			return time.Millisecond
+		}
+		select {
+		case <-again:
+		case <-t.Context().Done():
+		}
+		return 0
+	}
 	c := start(t, hazard(t), o)
 	eventually(t, "giving up", func() bool {
 		_, _ = ask(t, c, "crash")
 		return c.Status().State == host.Failed
 	})
 	got := c.Status()
-	if got.Restarts != 4 || !got.Next.IsZero() || got.Problem == nil {
+	if got.Restarts != 4 || time.Until(got.Next) < 4*time.Minute || got.Problem == nil {
 		t.Errorf("status %+v", got)
 	}
 	if log.count(`"connector failed"`) != 1 || log.count(`"remedy"`) != 1 {
@@ -140,6 +151,11 @@ func TestCrashesAreNotRepairedForEver(t *testing.T) {
 	begun := time.Now()
 	if _, err := ask(t, c, "fine"); err == nil || time.Since(begun) > time.Second {
 		t.Errorf("a failed connector: %v after %s", err, time.Since(begun))
+	}
+	close(again)
+	eventually(t, "another start after the long pause", func() bool { return c.Status().State == host.Ready })
+	if _, err := ask(t, c, "fine"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,6 +51,9 @@ type launcher struct {
 // begin starts a process and learns what it is. Everything is new at every start: go-plugin's objects
 // and a digest's state must not be used twice.
 func (l launcher) begin(ctx context.Context) (*instance, error) {
+	if err := l.lookup(); err != nil {
+		return nil, &ConfigError{Connector: l.spec.Name, Err: err}
+	}
 	if err := l.spec.check(l.options); err != nil {
 		return nil, err
 	}
@@ -64,6 +68,16 @@ func (l launcher) begin(ctx context.Context) (*instance, error) {
 		return nil, i.abandon(ctx, err)
 	}
 	return i, nil
+}
+
+// lookup completes the environment of the start that this launcher is a copy for.
+func (l *launcher) lookup() error {
+	if l.spec.Lookup == nil {
+		return nil
+	}
+	found, err := l.spec.Lookup()
+	l.spec.Env = slices.Concat(l.spec.Env, found)
+	return err
 }
 
 // connect starts the process and dials it. go-plugin negotiates; its client, its Ping and its Kill are
@@ -222,14 +236,26 @@ func (i *instance) probeCapabilities(ctx context.Context) error {
 func (l launcher) launch(ctx context.Context) (*instance, error) {
 	i, err := l.begin(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("connector %s: %w", l.spec.Name, err)
+		return nil, l.named(err)
+	}
+	if l.spec.Description != nil && !sameDescription(l.spec.Description, i.description) {
+		i.stop(ctx)
+		return nil, fmt.Errorf("connector %s: describes itself otherwise than the same program did before", l.spec.Name)
 	}
 	if err := l.configure(ctx, i); err != nil {
 		if _, ok := errors.AsType[*ConfigError](err); ok {
 			i.stop(ctx)
 			return nil, err
 		}
-		return nil, fmt.Errorf("connector %s: %w", l.spec.Name, i.abandon(ctx, err))
+		return nil, l.named(i.abandon(ctx, err))
 	}
 	return i, nil
+}
+
+// named adds the connector's name to an error that does not have it.
+func (l launcher) named(err error) error {
+	if _, ok := errors.AsType[*ConfigError](err); ok || err == nil {
+		return err
+	}
+	return fmt.Errorf("connector %s: %w", l.spec.Name, err)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/connectors/internal/handshake"
+	"github.com/countersign/countersign/connectors/internal/process"
 )
 
 // Spec says which program a connector is and how to run it.
@@ -26,6 +27,13 @@ type Spec struct {
 	Args   []string
 	// Env is the whole environment of the process, as "KEY=value"; nothing is inherited.
 	Env []string
+	// Lookup finds more of the environment at every start, such as secrets, whose values can be missing
+	// or change; nil means there is no more. Its error is in a *ConfigError.
+	Lookup func() ([]string, error)
+	// Description is what the program with this digest has described itself as before; nil if that is not
+	// known. With it Connector.Description knows without a process, and a process that describes itself
+	// otherwise is not used.
+	Description *Description
 	// Configure builds the configuration message, in binary form, for what the connector describes
 	// itself to need. It is called at every start; nil means no settings.
 	Configure func(*Description) ([]byte, error)
@@ -103,6 +111,9 @@ func or[T comparable](given, otherwise T) T {
 // go-plugin makes (21 bytes) and the socket in it (17).
 const maxSocketDir = 107 - 21 - 17
 
+// ErrDigest is in the error of a start whose program does not have the digest of the spec.
+var ErrDigest = process.ErrDigest
+
 // check finds what is wrong with a spec before anything is started.
 func (s Spec) check(o Options) error {
 	digest, err := hex.DecodeString(s.SHA256)
@@ -112,7 +123,7 @@ func (s Spec) check(o Options) error {
 	case !filepath.IsAbs(s.Path):
 		return fmt.Errorf("program %q is not an absolute path", s.Path)
 	case err != nil || len(digest) != sha256.Size:
-		return fmt.Errorf("sha256 %q is not 64 hexadecimal digits", s.SHA256)
+		return fmt.Errorf("%w: %q is not 64 hexadecimal digits", ErrDigest, s.SHA256)
 	case len(o.SocketDir) > maxSocketDir:
 		return fmt.Errorf("socket directory %s has %d bytes, at most %d leave room for a socket", o.SocketDir, len(o.SocketDir), maxSocketDir)
 	}

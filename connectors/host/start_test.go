@@ -48,6 +48,7 @@ func TestStartRefuses(t *testing.T) {
 		"another protocol version":      {func(s *host.Spec, _ *host.Options) { s.Args = []string{"future"} }, "Plugin version: 2"},
 		"a capability without a server": {func(s *host.Spec, _ *host.Options) { s.Args = []string{"unimplemented"} }, "not implemented"},
 		"an upstream that is down":      {func(s *host.Spec, _ *host.Options) { s.Configure = configured("down") }, "upstream is down"},
+		"a program that ends at last":   {func(s *host.Spec, _ *host.Options) { s.Configure = configured("exits") }, "exit status 4"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -96,9 +97,9 @@ func TestConfigurationsThatAreRefusedAreToldFromFailures(t *testing.T) {
 				t.Errorf("%v hides its cause", err)
 			}
 			started := host.StartInBackground(spec, options(t))
-			eventually(t, "giving up", func() bool { return started.Status().State == host.Failed })
-			if got := started.Status(); !got.Next.IsZero() || started.Description() != nil {
-				t.Errorf("is tried again: %+v", got)
+			eventually(t, "the failure", func() bool { return started.Status().State == host.Failed })
+			if got := started.Status(); got.Next.IsZero() || started.Description() != nil {
+				t.Errorf("is not tried again: %+v", got)
 			}
 			_ = started.Close(t.Context())
 		})
@@ -181,6 +182,7 @@ func TestEnvironmentIsWhatTheSpecSays(t *testing.T) {
 	t.Parallel()
 	spec := hazard(t)
 	spec.Env = []string{"HTTPS_PROXY=http://proxy:3128", "EMPTY="}
+	spec.Lookup = func() ([]string, error) { return []string{"FOUND=1"}, nil }
 	c := start(t, spec, options(t))
 	answer, err := ask(t, c, "env")
 	if err != nil {
@@ -193,11 +195,38 @@ func TestEnvironmentIsWhatTheSpecSays(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"COUNTERSIGN_CONNECTOR", "EMPTY", "HTTPS_PROXY", "PLUGIN_CLIENT_CERT", "PLUGIN_MAX_PORT", "PLUGIN_MIN_PORT",
+		"COUNTERSIGN_CONNECTOR", "EMPTY", "FOUND", "HTTPS_PROXY", "PLUGIN_CLIENT_CERT", "PLUGIN_MAX_PORT", "PLUGIN_MIN_PORT",
 		"PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_UNIX_SOCKET_DIR",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestAnEnvironmentThatIsNotFoundIsOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	spec, cause := hazard(t), errors.New("there is no such secret")
+	spec.Lookup = func() ([]string, error) { return nil, cause }
+	_, err := host.Start(t.Context(), spec, options(t))
+	if _, ok := errors.AsType[*host.ConfigError](err); !ok || !errors.Is(err, cause) {
+		t.Errorf("%v is no ConfigError of %v", err, cause)
+	}
+}
+
+func TestFailuresThatLieElsewhereAreToldApart(t *testing.T) {
+	t.Parallel()
+	spec := hazard(t)
+	spec.Configure = configured("down")
+	if _, err := host.Start(t.Context(), spec, options(t)); !errors.Is(err, host.ErrConfigure) || errors.Is(err, host.ErrDigest) {
+		t.Errorf("%v is not about putting the configuration into force", err)
+	}
+	spec.Configure = configured("exits")
+	if _, err := host.Start(t.Context(), spec, options(t)); errors.Is(err, host.ErrConfigure) {
+		t.Errorf("%v is about a process that ended", err)
+	}
+	spec.SHA256 = strings.Repeat("0", 64)
+	if _, err := host.Start(t.Context(), spec, options(t)); !errors.Is(err, host.ErrDigest) || errors.Is(err, host.ErrConfigure) {
+		t.Errorf("%v is not about the digest", err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 const (
 	firstPause    = 200 * time.Millisecond
 	longestPause  = 30 * time.Second
+	resignedPause = 5 * time.Minute  // once the budget is used up, or the configuration is to blame
 	healthyFor    = 60 * time.Second // after this long the pauses begin anew
 	crashBudget   = 5                // ends within crashWindow that are one too many
 	crashWindow   = 10 * time.Minute
@@ -40,10 +41,11 @@ func (c *Connector) supervise(ctx context.Context, first *instance) {
 type supervisor struct {
 	*Connector
 	attempts int         // starts since the connector was healthy
+	resigned bool        // whether somebody has to help, and only the long pause remains
 	crashes  []time.Time // ends within the window
 }
 
-// run keeps a process running until ctx ends or it gives up.
+// run keeps a process running until ctx ends.
 func (s *supervisor) run(ctx context.Context, i *instance) {
 	for {
 		if i == nil {
@@ -68,9 +70,10 @@ func (s *supervisor) run(ctx context.Context, i *instance) {
 // admit makes a new instance the one that answers.
 func (s *supervisor) admit(i *instance) {
 	s.change(func() {
-		if s.description != nil {
+		if s.wasReady {
 			s.restarts++
 		}
+		s.wasReady = true
 		s.current, s.problem, s.next = i, nil, time.Time{}
 		if s.description == nil {
 			s.description = i.description
@@ -79,12 +82,13 @@ func (s *supervisor) admit(i *instance) {
 			s.state = Draining
 		}
 	})
+	s.resigned = false
 	d := i.description
 	s.log.Info("connector ready", slog.String("plugin", d.Name), slog.String("version", d.Version), slog.String("vendor", d.Vendor),
 		slog.Int("pid", i.process.PID()))
 }
 
-// bringUp starts an instance, again and again if need be; nil if it gave up or ctx ended.
+// bringUp starts an instance, again and again if need be; nil if ctx ended.
 func (s *supervisor) bringUp(ctx context.Context) *instance {
 	for {
 		if !s.pause(ctx) {
@@ -99,16 +103,20 @@ func (s *supervisor) bringUp(ctx context.Context) *instance {
 			s.admit(i)
 			return i
 		}
-		if ctx.Err() != nil || s.notBroughtUp(err) {
+		if ctx.Err() != nil {
 			return nil
 		}
+		s.notBroughtUp(err)
 	}
 }
 
 // pause waits before a start; the very first needs no pause.
 func (s *supervisor) pause(ctx context.Context) bool {
 	wait := time.Duration(0)
-	if s.attempts > 0 {
+	switch {
+	case s.resigned:
+		wait = s.options.Jitter(resignedPause)
+	case s.attempts > 0:
 		wait = s.options.Jitter(min(longestPause, firstPause<<min(s.attempts-1, 10)))
 	}
 	s.attempts++
@@ -123,30 +131,29 @@ func (s *supervisor) pause(ctx context.Context) bool {
 	}
 }
 
-// notBroughtUp records a start that failed and reports whether to give up. A connector that was never
-// ready is tried for ever: its file may appear, its upstream may come back.
-func (s *supervisor) notBroughtUp(err error) (giveUp bool) {
+// notBroughtUp records a start that failed. Only a connector that was ready before uses up a budget: the
+// file of another may appear, its upstream may come back.
+func (s *supervisor) notBroughtUp(err error) {
 	var config *ConfigError
 	switch {
 	case errors.As(err, &config):
-		s.giveUp(err, "correct the configuration")
-		return true
-	case s.description != nil && s.spent():
-		s.giveUp(err, "find out why it does not start, then reload the configuration")
-		return true
+		s.resign(err, "correct the configuration, or what it refers to, then restart the gateway")
+		return
+	case s.resigned || s.wasReady && s.spent():
+		s.resign(err, "find out why it does not start, repair it, then restart the gateway")
+		return
 	}
 	s.change(func() {
 		s.problem = err
-		if s.description == nil {
+		if !s.wasReady {
 			s.state = Failed
 		}
 	})
 	s.log.Warn("connector did not start", slog.Any("error", err), slog.Int("attempt", s.attempts))
-	return false
 }
 
-// ended records the end of an instance and reports whether to give up.
-func (s *supervisor) ended(i *instance, reason string, since time.Time) (giveUp bool) {
+// ended records the end of an instance and reports whether it was the last since the connector closes.
+func (s *supervisor) ended(i *instance, reason string, since time.Time) (last bool) {
 	i.discard()
 	exit := i.process.Exit()
 	if reason != "" {
@@ -167,8 +174,7 @@ func (s *supervisor) ended(i *instance, reason string, since time.Time) (giveUp 
 	}
 	s.attempts = max(s.attempts, 1)
 	if s.spent() {
-		s.giveUp(problem, "read its last lines, repair or replace the program, then reload the configuration")
-		return true
+		s.resign(problem, "read its last lines, repair or replace the program, then restart the gateway")
 	}
 	return false
 }
@@ -186,9 +192,12 @@ func (s *supervisor) spent() bool {
 	return len(recent) >= crashBudget
 }
 
-func (s *supervisor) giveUp(err error, remedy string) {
-	s.change(func() { s.state, s.problem, s.next = Failed, err, time.Time{} })
-	s.log.Error("connector failed", slog.Any("error", err), slog.String("remedy", remedy))
+// resign leaves the connector failed but for a start now and then. Somebody has to help; if what is wrong
+// goes away by itself, such as a file that was not there, nobody has to restart the gateway for it.
+func (s *supervisor) resign(err error, remedy string) {
+	s.resigned = true
+	s.change(func() { s.state, s.problem, s.next = Failed, err, s.options.Now().Add(resignedPause) })
+	s.log.Error("connector failed", slog.Any("error", err), slog.String("remedy", remedy), slog.Duration("tried_again_within", resignedPause))
 }
 
 // watch returns when the process has ended or ctx has. A process that does not answer its health probes

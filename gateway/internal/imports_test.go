@@ -29,7 +29,6 @@ gateway/internal/gather
 gateway/internal/journal
 gateway/internal/evaluation
 gateway/internal/httpapi
-gateway/internal/console
 gateway/internal/config
 gateway/internal/telemetry
 gateway/internal/sim           -> connectors/connectortest configs
@@ -38,7 +37,7 @@ gateway/cmd/countersign        -> connectors/host configs
 
 // homes says where each foreign library may be imported; tests may import what they like.
 const homes = `
-github.com/gin-gonic/gin                gateway/internal/httpapi gateway/internal/console
+github.com/gin-gonic/gin                gateway/internal/httpapi
 cel.dev/cel-go                          gateway/internal/policy
 github.com/sony/gobreaker/v2            gateway/internal/gather
 github.com/hashicorp/go-plugin          connectors

@@ -26,6 +26,7 @@ type demo struct {
 
 	world   *world.World
 	gateway *gateway
+	log     *os.File
 }
 
 func newDemo(s streams) *cobra.Command {
@@ -35,20 +36,20 @@ func newDemo(s streams) *cobra.Command {
 		Short: "Show everything on one machine, with stand-ins; nothing to install or register",
 		Long: `Demo builds the plugins, starts stand-ins of Entra ID, PIM and the upstream systems
 that speak the real protocols, the real gateway with real plugin processes, and
-activates about twenty roles. Then it stays up and says what to try.
+runs some forty activations. Then it stays up and says what to try.
 
 It runs from a checkout, which it builds the plugins from; --plugins names a
 folder of plugins that are built already.
 
-Exit codes: 0 every answer was the expected one, 1 one was not, 2 wrong usage,
-3 it could not be done.`,
+Exit codes: 0 every answer was the expected one, 1 one was not or the activations
+were interrupted, 2 wrong usage, 3 it could not be done.`,
 		Example: "  go run ./gateway/cmd/countersign demo --once",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return d.run(c.Context(), s) },
 	}
 	c.Flags().BoolVar(&d.once, "once", false, "end after the activations")
 	c.Flags().StringVar(&d.plugins, "plugins", "", "folder of plugins that are built already")
-	c.Flags().StringVar(&d.dir, "dir", "", "folder for the demo's files; a temporary one, removed at the end, if empty")
+	c.Flags().StringVar(&d.dir, "dir", "", "folder for the demo's files; a temporary one, removed at the end unless something went wrong, if empty")
 	addOutput(c, &d.form)
 	return c
 }
@@ -61,23 +62,48 @@ func (d *demo) run(ctx context.Context, s streams) (err error) {
 		if d.dir, err = os.MkdirTemp("", "countersign-demo-"); err != nil {
 			return err
 		}
-		defer os.RemoveAll(d.dir) //nolint:errcheck // a temporary folder
-	}
-	if err := d.start(ctx); err != nil {
-		return errors.Join(err, d.stop(ctx))
+		defer func() { err = errors.Join(err, d.tidy(err)) }()
 	}
 	defer func() { err = errors.Join(err, d.stop(ctx)) }()
+	err = d.start(ctx)
+	if err == nil {
+		err = d.show(ctx, s)
+	}
+	if err != nil && ctx.Err() != nil {
+		return errInterrupted
+	}
+	return err
+}
+
+// errInterrupted is the verdict on a demo that was stopped before it was through.
+var errInterrupted error = &verdict{"interrupted before all activations were answered"}
+
+// tidy removes the temporary folder, unless the gateway's log and journal in it are needed to find out
+// what went wrong.
+func (d *demo) tidy(err error) error {
+	if err == nil || d.log == nil || errors.Is(err, errInterrupted) {
+		return os.RemoveAll(d.dir)
+	}
+	fmt.Fprintf(d.out, "\nThe gateway's log, its journal and its configuration are kept in %s.\n", d.dir)
+	return nil
+}
+
+// show runs the activations and says how they went.
+func (d *demo) show(ctx context.Context, s streams) error {
 	results := d.activate(ctx)
 	if d.form == "json" {
 		if err := d.form.print(s.out, results, nil); err != nil {
 			return err
 		}
 	}
+	if len(results) < len(d.world.Scenarios()) {
+		return errInterrupted
+	}
 	if unexpected := results.unexpected(); unexpected > 0 {
 		return &verdict{fmt.Sprintf("%s not as expected", count(unexpected, "answer"))}
 	}
 	fmt.Fprintf(d.out, "\nAll %d answers were the expected ones.\n", len(results))
-	if !d.once && ctx.Err() == nil {
+	if !d.once {
 		d.stay(ctx)
 	}
 	return nil
@@ -101,11 +127,10 @@ func (d *demo) start(ctx context.Context) error {
 	if len(problems) > 0 {
 		return problems
 	}
-	log, err := os.Create(filepath.Join(d.dir, "gateway.log"))
-	if err != nil {
+	if d.log, err = os.Create(filepath.Join(d.dir, "gateway.log")); err != nil {
 		return err
 	}
-	d.gateway, err = startGateway(ctx, settings, log)
+	d.gateway, err = startGateway(ctx, settings, d.log)
 	return err
 }
 
@@ -119,6 +144,9 @@ func (d *demo) stop(ctx context.Context) error {
 	}
 	if d.world != nil {
 		err = errors.Join(err, d.world.Close())
+	}
+	if d.log != nil {
+		err = errors.Join(err, d.log.Close())
 	}
 	return err
 }
@@ -162,6 +190,9 @@ func (d *demo) activate(ctx context.Context) activations {
 			break
 		}
 		result := d.world.Run(ctx, d.url(), s)
+		if ctx.Err() != nil {
+			break // nobody waited for this answer
+		}
 		row := activation{
 			Name: s.Name, Who: s.Who, Role: s.Role, Stage: string(s.Stage), Status: result.Status(),
 			Milliseconds: milliseconds(result.Took()), Limit: limit, Problems: result.Problems,

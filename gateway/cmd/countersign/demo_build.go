@@ -16,14 +16,10 @@ const module = "github.com/countersign/countersign"
 
 // findPlugins returns the paths of the plugins' programs, and builds them first if it has to.
 func (d *demo) findPlugins(ctx context.Context) (map[string]string, error) {
-	dir := d.plugins
-	if dir == "" {
-		var err error
-		if dir, err = d.buildPlugins(ctx); err != nil {
-			return nil, err
-		}
+	dir, err := filepath.Abs(d.plugins)
+	if d.plugins == "" {
+		dir, err = d.ownPlugins(ctx)
 	}
-	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +32,46 @@ func (d *demo) findPlugins(ctx context.Context) (map[string]string, error) {
 		paths[name] = path
 	}
 	return paths, nil
+}
+
+// ownPlugins builds the plugins and puts them into the demo's own folder, where a later build elsewhere
+// does not change the programs that this demo has to start again.
+func (d *demo) ownPlugins(ctx context.Context) (string, error) {
+	built, err := d.buildPlugins(ctx)
+	if err != nil {
+		return "", err
+	}
+	dir, err := filepath.Abs(filepath.Join(d.dir, "plugins"))
+	if err != nil {
+		return "", err
+	}
+	const onlyOurs = 0o700
+	if err := os.MkdirAll(dir, onlyOurs); err != nil {
+		return "", err
+	}
+	for _, name := range world.Plugins() {
+		if err := linkOrCopy(filepath.Join(built, name), filepath.Join(dir, name)); err != nil {
+			return "", fmt.Errorf("plugin %s: %w", name, err)
+		}
+	}
+	return dir, nil
+}
+
+// linkOrCopy gives a program a second name, and copies it where folders are on different file systems. A
+// link is as good as a copy, since go build replaces programs and never writes into them.
+func linkOrCopy(from, to string) error {
+	if err := os.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if os.Link(from, to) == nil {
+		return nil
+	}
+	program, err := os.ReadFile(filepath.Clean(from))
+	if err != nil {
+		return err
+	}
+	const executable = 0o700
+	return os.WriteFile(to, program, executable) // #nosec G306 G703 -- a program in the demo's own folder
 }
 
 // buildPlugins builds into the user's cache, where the next run finds them up to date.
@@ -53,13 +89,15 @@ func (d *demo) buildPlugins(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(dir, onlyOurs); err != nil {
 		return "", err
 	}
-	args := []string{"build", "-trimpath", "-o", dir + string(filepath.Separator)}
+	args := []string{"build", "-o", dir + string(filepath.Separator)}
 	for _, name := range world.Plugins() {
 		args = append(args, module+"/plugins/"+name)
 	}
 	fmt.Fprintln(d.out, "building the plugins …")
 	build := exec.CommandContext(ctx, "go", args...) // #nosec G204 -- the module's own packages
 	build.Dir, build.Stderr = root, d.out
+	// Built on the same file system, programs are replaced by renaming, and none is ever half written.
+	build.Env = append(os.Environ(), "GOTMPDIR="+dir)
 	if err := build.Run(); err != nil {
 		return "", fmt.Errorf("build the plugins: %w", err)
 	}

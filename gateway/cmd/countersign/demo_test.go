@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,6 +51,95 @@ func TestDemoGetsEveryExpectedAnswerAndLeavesAJournal(t *testing.T) {
 	var said bytes.Buffer
 	if code := run(t.Context(), []string{"journal", "verify", "--db", db}, streams{&said, &said}); code != exitNot || !strings.Contains(said.String(), "changed at 7") {
 		t.Errorf("verify of a changed journal: exit code %d, %s", code, said.String())
+	}
+}
+
+// cancelling is an output that cancels a context once it holds a text.
+type cancelling struct {
+	bytes.Buffer
+	at     string
+	cancel context.CancelFunc
+}
+
+func (c *cancelling) Write(text []byte) (int, error) {
+	n, err := c.Buffer.Write(text)
+	if strings.Contains(c.String(), c.at) {
+		c.cancel()
+	}
+	return n, err
+}
+
+func TestInterruptedDemoHasNotGotEveryAnswer(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"building", "starting", "approved"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		out := &cancelling{at: at, cancel: cancel}
+		var said bytes.Buffer
+		if code := run(ctx, []string{"demo", "--once", "--dir", t.TempDir()}, streams{out, &said}); code != exitNot {
+			t.Errorf("interrupted while %s: exit code %d, want %d", at, code, exitNot)
+		}
+		if strings.Contains(out.String(), "expected") || !strings.HasPrefix(said.String(), "interrupted") {
+			t.Errorf("interrupted while %s: output\n%s\n%s", at, out.String(), said.String())
+		}
+	}
+}
+
+func TestTemporaryFolderIsKeptIfSomethingWentWrong(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		err  error
+		kept bool
+	}{
+		{"all well", nil, false},
+		{"an unexpected answer", &verdict{"1 answer not as expected"}, true},
+		{"a gateway that did not start", errors.New("no keys"), true},
+		{"interrupted", errInterrupted, false},
+	} {
+		var out bytes.Buffer
+		d := &demo{out: &out, dir: filepath.Join(t.TempDir(), "demo"), log: &os.File{}}
+		if err := os.Mkdir(d.dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.tidy(tc.err); err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+		_, err := os.Stat(d.dir)
+		if kept := err == nil; kept != tc.kept || strings.Contains(out.String(), d.dir) != tc.kept {
+			t.Errorf("%s: kept %t, want %t; said %q", tc.name, kept, tc.kept, out.String())
+		}
+	}
+}
+
+func TestPluginsOfADemoDoNotChangeWithALaterBuild(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	d := &demo{out: &out, dir: t.TempDir()}
+	paths, err := d.findPlugins(t.Context())
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for name, path := range paths {
+		if path != filepath.Join(d.dir, "plugins", name) {
+			t.Errorf("plugin %s is %s, want it in the demo's folder", name, path)
+		}
+	}
+	built, own, next := filepath.Join(d.dir, "built"), filepath.Join(d.dir, "own"), filepath.Join(d.dir, "next")
+	for _, content := range []string{"first", "second"} {
+		if err := os.WriteFile(next, []byte(content), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(next, built); err != nil { // as go build does
+			t.Fatal(err)
+		}
+		if content == "first" {
+			if err := errors.Join(os.WriteFile(own, nil, 0o600), linkOrCopy(built, own)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got, err := os.ReadFile(own); err != nil || string(got) != "first" {
+		t.Errorf("the demo's own program is %q, %v", got, err)
 	}
 }
 

@@ -96,23 +96,30 @@ func (g *gateway) openState(ctx context.Context) error {
 }
 
 func (g *gateway) startConnectors(ctx context.Context) error {
-	f, problems := startFleet(ctx, g.config, g.log.Logger)
+	f, problems := startFleetWith(ctx, g.config, fleet.Options{
+		Secrets: resolve, Logger: g.log.Logger, Descriptions: filepath.Join(string(g.config.StateDir), "descriptions"),
+	})
 	if f == nil {
 		return problems
+	}
+	for _, p := range problems {
+		g.log.WarnContext(ctx, "connector has a problem", slog.String("place", fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)),
+			slog.String("setting", p.Path), slog.String("problem", p.Message), slog.String("remedy", p.Remedy))
 	}
 	g.fleet = f
 	g.onClose(f.Close)
 	return nil
 }
 
-// startFleet starts the connectors of a configuration. Warnings come with the fleet, errors instead
-// of it.
+// startFleet starts the connectors of a configuration, each of which must start. Warnings come with the
+// fleet, errors instead of it.
 func startFleet(ctx context.Context, c *config.Config, log *slog.Logger) (*fleet.Fleet, strictyaml.Problems) {
-	specs, problems := connectorSpecs(c)
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	f, found := fleet.Start(ctx, specs, fleet.Options{Secrets: resolve, Logger: log})
+	return startFleetWith(ctx, c, fleet.Options{Secrets: resolve, Logger: log})
+}
+
+func startFleetWith(ctx context.Context, c *config.Config, o fleet.Options) (*fleet.Fleet, strictyaml.Problems) {
+	var problems strictyaml.Problems
+	f, found := fleet.Start(ctx, connectorSpecs(c), o)
 	for _, p := range found {
 		problems = append(problems, c.Problem(strings.TrimSuffix(strictyaml.Join("connectors", p.Connector)+"."+p.Path, "."), p.Message, p.Remedy))
 	}
@@ -171,10 +178,13 @@ func (g *gateway) startVerifier(ctx context.Context) error {
 	verifier, err := entra.New(ctx, entra.Settings{
 		Authority: string(c.Entra.Authority), TenantID: string(c.Entra.TenantID), ClientID: string(c.Entra.ClientID),
 		AppIDURI: string(c.Entra.AppIDURI), Callers: callers, Leeway: c.Entra.Leeway,
-		CacheFile: string(c.KeyCache()), Logger: g.log.Logger,
+		CAFile: string(c.Entra.CAFile), CacheFile: string(c.KeyCache()), Logger: g.log.Logger,
 	})
-	if err != nil {
-		return fmt.Errorf("entra: %w", err)
+	switch {
+	case errors.Is(err, entra.ErrNoKeys):
+		return g.because("entra.authority", err, "see whether this machine reaches it, and whether tenant_id is right")
+	case err != nil:
+		return g.because("entra", err, "")
 	}
 	g.verifier = verifier
 	g.onClose(func(context.Context) error { return verifier.Close() })
@@ -201,6 +211,11 @@ func (g *gateway) startEvaluator(context.Context) error {
 	return nil
 }
 
+// because is an error that names the setting it comes from, on one line.
+func (g *gateway) because(path string, err error, remedy string) error {
+	return errors.New(g.config.Problem(path, strings.ReplaceAll(err.Error(), "\n", "; "), remedy).String())
+}
+
 func limitsOf(c *config.Config) func(string) gather.Limits {
 	return func(name string) gather.Limits {
 		l, b := c.Connectors[name].Limits, c.Connectors[name].Breaker
@@ -214,15 +229,14 @@ func limitsOf(c *config.Config) func(string) gather.Limits {
 	}
 }
 
-// connectorSpecs translates the connectors of a configuration; only the values of their environment
-// can be missing.
-func connectorSpecs(c *config.Config) ([]fleet.Spec, strictyaml.Problems) {
+// connectorSpecs translates the connectors of a configuration.
+func connectorSpecs(c *config.Config) []fleet.Spec {
 	var specs []fleet.Spec
-	var problems strictyaml.Problems
 	for _, name := range sortedKeys(c.Connectors) {
 		from := c.Connectors[name]
 		spec := fleet.Spec{
 			Name: name, Path: string(from.Path), SHA256: string(from.SHA256), Args: from.Args, Settings: from.Config,
+			Env: map[string]func() (string, error){},
 			Limits: host.Limits{
 				StartTimeout: from.Limits.StartTimeout, MaxMessage: int(from.Limits.MaxMessage),
 				DrainTimeout: from.Limits.Drain, StopTimeout: from.Limits.Stop,
@@ -231,17 +245,15 @@ func connectorSpecs(c *config.Config) ([]fleet.Spec, strictyaml.Problems) {
 		for _, allowed := range from.Allow {
 			spec.Allow = append(spec.Allow, string(allowed))
 		}
-		for _, variable := range sortedKeys(from.Env) {
-			plain, err := from.Env[variable].Resolve()
-			if err != nil {
-				problems = append(problems, c.Problem("connectors."+name+".env."+variable, err.Error(), ""))
-				continue
+		for variable, value := range from.Env {
+			spec.Env[variable] = func() (string, error) {
+				plain, err := value.Resolve()
+				return plain.Reveal(), err
 			}
-			spec.Env = append(spec.Env, variable+"="+plain.Reveal())
 		}
 		specs = append(specs, spec)
 	}
-	return specs, problems
+	return specs
 }
 
 // measure adds the metrics that are read where the state is.
@@ -276,68 +288,4 @@ func boolean(b bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-// listen opens the doors, last of all.
-func (g *gateway) listen(ctx context.Context) error {
-	c := g.config
-	g.measure()
-	callouts := httpapi.Callouts{
-		Verifier: g.verifier, Answerer: g.evaluator, Refused: g.metrics.Refused, Logger: g.log.Logger,
-		Patience: c.Due() / 4,
-	}
-	admin := httpapi.Admin{Ready: g.ready, Metrics: g.metrics.Handler(), Connectors: g.connectors, Logger: g.log.Logger}
-	var err error
-	g.admin, err = httpapi.Serve(ctx, listener(string(c.Admin.Address), c.Admin.TLS, 0), admin.Handler(), g.log.Logger)
-	if err != nil {
-		return err
-	}
-	g.onClose(g.admin.Shutdown)
-	door := listener(string(c.Listen.Address), c.Listen.TLS, c.Listen.MaxConnections)
-	door.Slowest = c.Due()
-	g.callouts, err = httpapi.Serve(ctx, door, callouts.Handler(), g.log.Logger) //nolint:contextcheck // an evaluation outlives the caller that hangs up
-	if err != nil {
-		return err
-	}
-	g.onClose(g.callouts.Shutdown)
-	g.log.Info("serving", slog.String("callouts", g.callouts.Addr().String()), slog.String("admin", g.admin.Addr().String()),
-		slog.String("policy_revision", g.policies.Revision()))
-	return nil
-}
-
-func listener(address string, files *config.TLS, connections int) httpapi.Listener {
-	l := httpapi.Listener{Address: address, MaxConnections: connections}
-	if files != nil {
-		l.Certificate, l.Key = string(files.Certificate), string(files.Key)
-	}
-	return l
-}
-
-// ready says what keeps the gateway from answering with more than a refusal. A connector that is down
-// does not: its facts are unknown, and the policies say what follows.
-func (g *gateway) ready() error {
-	const patience = time.Second
-	if g.draining.Load() {
-		return errors.New("shutting down")
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	return errors.Join(g.verifier.Ready(), g.journal.Check(ctx))
-}
-
-// connectors is the state of the connectors for the admin listener.
-func (g *gateway) connectors() any {
-	return map[string]any{"connectors": g.fleet.Status(), "breakers": g.gatherer.States()}
-}
-
-// drain ends the gateway in order: it stops being ready, goes on answering until load balancers have
-// noticed, answers and records what is under way, and stops the connectors last.
-func (g *gateway) drain(ctx context.Context) error {
-	const record = 5 * time.Second
-	g.draining.Store(true)
-	g.log.Info("draining", slog.Duration("for", g.config.Listen.Drain))
-	time.Sleep(g.config.Listen.Drain)
-	ctx, cancel := context.WithTimeout(ctx, g.config.Due()+record)
-	defer cancel()
-	return g.close(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -36,8 +37,8 @@ type show struct {
 }
 
 func newJournalShow(s streams) *cobra.Command {
-	var path, since, outcome string
-	var filter journal.Filter
+	var path, since string
+	filter := journal.Filter{Limit: 20, NewestFirst: true}
 	show := show{out: s.out}
 	c := &cobra.Command{
 		Use:   "show [EVALUATION]",
@@ -59,14 +60,14 @@ verify: "countersign journal verify" does.`,
 			if filter.Since, err = parseSince(since, time.Now()); err != nil {
 				return &usageError{err}
 			}
-			filter.Outcome, filter.NewestFirst = pim.Outcome(outcome), true
 			return show.list(c.Context(), filter)
 		},
 	}
 	addDatabase(c, &path)
-	c.Flags().IntVar(&filter.Limit, "limit", 20, "how many at most; 0 means all")
+	addNumber(c, "limit", "how many at most; 0 means all", number{&filter.Limit, 0, math.MaxInt32})
 	c.Flags().StringVar(&since, "since", "", "not older than this: a duration such as 24h, or a time such as 2026-11-23T08:00:00Z")
-	c.Flags().StringVar(&outcome, "outcome", "", "denied, approved or auto_approved only")
+	addChoice(c, "outcome", "denied, approved or auto_approved only",
+		choice[pim.Outcome]{&filter.Outcome, []pim.Outcome{pim.Denied, pim.Approved, pim.AutoApproved}})
 	c.Flags().StringVar(&filter.Principal, "principal", "", "activations of this object id only")
 	addOutput(c, &show.format)
 	return c
@@ -76,7 +77,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if d, err := time.ParseDuration(text); err == nil {
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
 	at, err := time.Parse(time.RFC3339, text)
@@ -87,11 +88,12 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 }
 
 func (s *show) list(ctx context.Context, filter journal.Filter) error {
-	var entries []journal.Entry
+	entries := []journal.Entry{} // not nil, which would be null in JSON
 	for entry, err := range s.reader.Entries(ctx, filter) {
 		if err != nil {
 			return err
 		}
+		entry.Evaluation.Decision = listed(entry.Evaluation.Decision)
 		entries = append(entries, entry)
 	}
 	return s.format.print(s.out, entries, func(w io.Writer) error {
@@ -108,6 +110,14 @@ func (s *show) list(ctx context.Context, filter journal.Filter) error {
 		}
 		return t.Flush()
 	})
+}
+
+// listed makes a list of no reasons out of none, which would be null in JSON.
+func listed(d pim.Decision) pim.Decision {
+	if d.Reasons == nil {
+		d.Reasons = []string{}
+	}
+	return d
 }
 
 func dash(text string) string {
@@ -132,6 +142,7 @@ func (s *show) one(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	entry.Evaluation.Decision = listed(entry.Evaluation.Decision)
 	return s.format.print(s.out, entry, func(w io.Writer) error { return printEntry(w, entry) })
 }
 
@@ -201,7 +212,7 @@ func newJournalVerify(s streams) *cobra.Command {
 		Short: "Verify that no entry was changed, removed, moved or inserted",
 		Long: `Verify needs a copy of the journal and its public key, nothing else. With the
 checkpoints that were kept elsewhere it also finds entries that were cut off the
-end. It names the first bad entry.
+end, and says how many it compared. It names the first bad entry.
 
 Exit codes: 0 intact, 1 something is wrong, 2 wrong usage, 3 it could not be done.`,
 		Example: "  countersign journal verify --db journal.db --key journal.key.pub --checkpoints journal.checkpoints",
@@ -235,7 +246,9 @@ func verify(ctx context.Context, path, key, anchors string) (journal.Report, err
 		if err != nil {
 			return journal.Report{}, fmt.Errorf("checkpoints: %w", err)
 		}
-		options.Anchors = journal.SplitCheckpoints(string(kept))
+		if options.Anchors = journal.SplitCheckpoints(string(kept)); len(options.Anchors) == 0 {
+			return journal.Report{}, fmt.Errorf("checkpoints: there is not one in %s; give the file that the gateway appends them to, or a copy of it", anchors)
+		}
 	}
 	return sqlite.Verify(ctx, path, string(public), options)
 }
@@ -243,6 +256,7 @@ func verify(ctx context.Context, path, key, anchors string) (journal.Report, err
 func printReport(r journal.Report, s streams, f *format) error {
 	err := f.print(s.out, r, func(w io.Writer) error {
 		fmt.Fprintf(w, "journal %s: %s, %s, head %s\n", r.JournalID, entries(r.Entries), count(r.Checkpoints, "checkpoint"), r.Head)
+		fmt.Fprintf(w, "%s kept elsewhere compared\n", count(r.Anchors, "checkpoint"))
 		fmt.Fprintf(w, "%s after the last checkpoint, %s after the last one kept elsewhere\n", entries(r.UncoveredTail), entries(r.UnanchoredTail))
 		if r.FirstBad == nil {
 			fmt.Fprintln(w, "intact")
@@ -255,9 +269,4 @@ func printReport(r journal.Report, s streams, f *format) error {
 	return &verdict{"first bad: " + r.FirstBad.String()}
 }
 
-func entries(n int64) string {
-	if n == 1 {
-		return "1 entry"
-	}
-	return fmt.Sprintf("%d entries", n)
-}
+func entries(n int64) string { return count(int(n), "entry") }

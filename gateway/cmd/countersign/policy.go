@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/countersign/countersign/gateway/internal/callout"
 	"github.com/countersign/countersign/gateway/internal/config"
 	"github.com/countersign/countersign/gateway/internal/fleet"
+	"github.com/countersign/countersign/gateway/internal/journal"
 	"github.com/countersign/countersign/gateway/internal/journal/sqlite"
 	"github.com/countersign/countersign/gateway/internal/pim"
 	"github.com/countersign/countersign/gateway/internal/policy"
@@ -29,12 +31,13 @@ func newPolicy(s streams) *cobra.Command {
 
 // explanation is what the flags of policy explain say.
 type explanation struct {
-	config, activation, evaluation, findings, stage, at string
-	form                                                format
+	config, activation, evaluation, findings, at string
+	stage                                        pim.Stage
+	form                                         format
 }
 
 func newExplain(s streams) *cobra.Command {
-	var x explanation
+	x := explanation{stage: pim.PreApproval}
 	c := &cobra.Command{
 		Use:   "explain",
 		Short: "Explain what the policies make of one activation",
@@ -42,6 +45,10 @@ func newExplain(s streams) *cobra.Command {
 the journal, and says which policies apply and what would be asked. With
 findings, from a file or those recorded with the evaluation, it says what is
 decided and why: each rule with the values it saw. Nobody is asked anything.
+
+For an evaluation it also says what was recorded, and points out a difference:
+policies may have changed since, and the journal does not keep the justification
+unless journal.keep_justification is set.
 
 A findings file is a list; a fact that is not given is unknown, null is none:
 
@@ -59,7 +66,8 @@ A findings file is a list; a fact that is not given is unknown, null is none:
 	f.StringVar(&x.activation, "activation", "", "file with a callout's body as PIM sends it")
 	f.StringVar(&x.evaluation, "evaluation", "", "evaluation id in the journal")
 	f.StringVar(&x.findings, "findings", "", "file with findings")
-	f.StringVar(&x.stage, "stage", string(pim.PreApproval), "pre_approval or post_approval, for --activation")
+	addChoice(c, "stage", "pre_approval or post_approval, for --activation",
+		choice[pim.Stage]{&x.stage, []pim.Stage{pim.PreApproval, pim.PostApproval}})
 	f.StringVar(&x.at, "at", "", "the time to evaluate at, such as 2026-11-23T08:00:00Z; the present, or the time of the evaluation, if empty")
 	addOutput(c, &x.form)
 	return c
@@ -91,9 +99,15 @@ func (x *explanation) run(ctx context.Context, s streams) error {
 		return err
 	}
 	plan := set.Plan(subject.activation, subject.at)
-	explained := plan.Explain(known.answer(plan))
-	return x.form.print(s.out, explained, func(w io.Writer) error {
-		printExplanation(w, explained)
+	result := explained{Explanation: plan.Explain(known.answer(plan))}
+	result.Decision = listed(result.Decision)
+	if result.Policies == nil {
+		result.Policies = []policy.Explanatory{} // as with the reasons
+	}
+	result.compare(subject.recorded)
+	return x.form.print(s.out, result, func(w io.Writer) error {
+		printExplanation(w, result.Explanation)
+		result.printRecorded(w)
 		known.printUnused(w)
 		return nil
 	})
@@ -104,6 +118,53 @@ type subject struct {
 	activation pim.Activation
 	at         time.Time
 	findings   []pim.Finding
+	// recorded is the entry that it comes from; nil if it comes from a file.
+	recorded *journal.Entry
+}
+
+// explained is an explanation beside what the journal says was decided.
+type explained struct {
+	policy.Explanation
+	Recorded *pim.Decision `json:"recorded,omitempty"`
+	// Differs is why the two may not be the same; empty if they are.
+	Differs string `json:"differs,omitempty"`
+}
+
+// compare puts what was recorded beside the explanation; nothing was if it is nil.
+func (x *explained) compare(recorded *journal.Entry) {
+	if recorded == nil {
+		return
+	}
+	was, is := listed(recorded.Evaluation.Decision), x.Decision
+	x.Recorded = &was
+	if was.Returned == is.Returned && was.Recommended == is.Recommended && slices.Equal(was.Reasons, is.Reasons) {
+		return
+	}
+	var why []string
+	if was.Cause != "" {
+		why = append(why, "the gateway answered without the policies: "+was.Cause)
+	}
+	if recorded.Evaluation.Activation.Justification == "" && recorded.Justification.Length > 0 {
+		why = append(why, fmt.Sprintf("the journal keeps only a hash of the justification, which had %s, and the policies saw an empty one here",
+			count(recorded.Justification.Length, "character")))
+	}
+	if was.PolicyRevision != is.PolicyRevision {
+		why = append(why, fmt.Sprintf("the policies were those of revision %s and are those of %s now", dash(was.PolicyRevision), dash(is.PolicyRevision)))
+	}
+	if len(why) == 0 {
+		why = append(why, "other findings, another time or other capabilities than then")
+	}
+	x.Differs = strings.Join(why, "; ")
+}
+
+func (x *explained) printRecorded(w io.Writer) {
+	if x.Recorded == nil {
+		return
+	}
+	printDecision(w, "recorded: ", *x.Recorded)
+	if x.Differs != "" {
+		fmt.Fprintf(w, "warning: this is not what was recorded. Likely because: %s\n", x.Differs)
+	}
 }
 
 func (x *explanation) subject(ctx context.Context, c *config.Config) (subject, error) {
@@ -134,7 +195,7 @@ func (x *explanation) fromJournal(ctx context.Context, c *config.Config) (subjec
 		return subject{}, err
 	}
 	e := entry.Evaluation
-	return subject{e.Activation, e.ReceivedAt, e.Findings}, nil
+	return subject{e.Activation, e.ReceivedAt, e.Findings, &entry}, nil
 }
 
 func (x *explanation) fromFile(c *config.Config) (subject, error) {
@@ -144,7 +205,7 @@ func (x *explanation) fromFile(c *config.Config) (subject, error) {
 	}
 	now := time.Now()
 	caller := pim.Caller{TenantID: string(c.Entra.TenantID)}
-	a, err := callout.Decode(body, pim.Stage(x.stage), caller, now)
+	a, err := callout.Decode(body, x.stage, caller, now)
 	if err != nil {
 		return subject{}, fmt.Errorf("%s: %w", x.activation, err)
 	}
@@ -177,8 +238,13 @@ func printExplanation(w io.Writer, x policy.Explanation) {
 		}
 		fmt.Fprintf(w, "  otherwise: %s\n", dash(p.Otherwise))
 	}
-	fmt.Fprintf(w, "\nreturned %s, recommended %s\n", x.Decision.Returned, x.Decision.Recommended)
-	for _, reason := range x.Decision.Reasons {
+	fmt.Fprintln(w)
+	printDecision(w, "", x.Decision)
+}
+
+func printDecision(w io.Writer, when string, d pim.Decision) {
+	fmt.Fprintf(w, "%sreturned %s, recommended %s\n", when, d.Returned, d.Recommended)
+	for _, reason := range d.Reasons {
 		fmt.Fprintf(w, "  %s\n", reason)
 	}
 }

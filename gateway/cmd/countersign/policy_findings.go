@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/countersign/countersign/gateway/internal/fleet"
@@ -100,7 +101,7 @@ func readKnowledge(offers []fleet.Offer, name string, text []byte) (*knowledge, 
 		path := strictyaml.Index("findings", i)
 		f, found := given.finding(offers)
 		for _, p := range found {
-			problems = append(problems, document.Problem(path+"."+p.path, p.message, ""))
+			problems = append(problems, document.Problem(path+"."+p.path, p.message, p.remedy))
 		}
 		k.findings = append(k.findings, f)
 	}
@@ -116,33 +117,67 @@ func narrows(given, asked map[string]any) bool {
 	return true
 }
 
-type givenProblem struct{ path, message string }
+type givenProblem struct{ path, message, remedy string }
 
 func (g givenFinding) finding(offers []fleet.Offer) (pim.Finding, []givenProblem) {
 	c, ok := offered(offers, g.Connector, g.Capability)
 	if !ok {
-		return pim.Finding{}, []givenProblem{{"capability", fmt.Sprintf("connector %s does not answer %s", g.Connector, g.Capability)}}
+		return pim.Finding{}, []givenProblem{{"capability", fmt.Sprintf("connector %s does not answer %s", g.Connector, g.Capability), ""}}
 	}
 	f := pim.Finding{
 		Ask:   pim.Ask{Connector: g.Connector, Capability: c.Method, Arguments: g.Arguments},
 		Found: g.Found == nil || *g.Found, Facts: map[string]pim.Fact{}, Stale: g.Stale, ObservedAt: time.Now(),
 	}
+	problems := append(g.contradictions(), g.unfit(c)...)
 	if g.Fault != "" {
-		faults := []pim.Fault{pim.Unavailable, pim.Timeout, pim.Refused, pim.Malformed, pim.Ambiguous, pim.BreakerOpen, pim.Busy}
-		if !slices.Contains(faults, pim.Fault(g.Fault)) {
-			return f, []givenProblem{{"fault", fmt.Sprintf("%q is not one of %v", g.Fault, faults)}}
-		}
-		return pim.Finding{Ask: f.Ask, Fault: pim.Fault(g.Fault), FaultSource: pim.FromUpstream}, nil
+		return pim.Finding{Ask: f.Ask, Fault: pim.Fault(g.Fault), FaultSource: pim.FromUpstream}, problems
 	}
-	var problems []givenProblem
 	for _, name := range sortedKeys(g.Facts) {
 		fact, err := givenFact(c, name, g.Facts[name])
 		if err != nil {
-			problems = append(problems, givenProblem{"facts." + name, err.Error()})
+			problems = append(problems, givenProblem{"facts." + name, err.Error(), ""})
 		}
 		f.Facts[name] = fact
 	}
 	return f, problems
+}
+
+// contradictions are what no connector can answer: a fault leaves everything unknown, and where nothing
+// was found there is nothing to know.
+func (g givenFinding) contradictions() []givenProblem {
+	var problems []givenProblem
+	if g.Fault != "" && len(g.Facts) > 0 {
+		problems = append(problems, givenProblem{"facts", "cannot be known beside a fault", "remove them, or the fault"})
+	}
+	if g.Fault != "" && g.Found != nil {
+		problems = append(problems, givenProblem{"found", "cannot be known beside a fault", "remove it, or the fault"})
+	}
+	if g.Fault != "" && g.Stale {
+		problems = append(problems, givenProblem{"stale", "is for facts, and a fault has none", "remove it, or the fault"})
+	}
+	if g.Fault == "" && g.Found != nil && !*g.Found && len(g.Facts) > 0 {
+		problems = append(problems, givenProblem{"facts", "are of nothing, since found is false", "remove them, or found"})
+	}
+	return problems
+}
+
+// unfit are the words that the capability does not have.
+func (g givenFinding) unfit(c pim.Capability) []givenProblem {
+	var problems []givenProblem
+	faults := []pim.Fault{pim.Unavailable, pim.Timeout, pim.Refused, pim.Malformed, pim.Ambiguous, pim.BreakerOpen, pim.Busy}
+	if g.Fault != "" && !slices.Contains(faults, pim.Fault(g.Fault)) {
+		problems = append(problems, givenProblem{"fault", fmt.Sprintf("%q is not one of %v", g.Fault, faults), ""})
+	}
+	names := make([]string, len(c.Arguments))
+	for i, argument := range c.Arguments {
+		names[i] = argument.Name
+	}
+	for _, name := range sortedKeys(g.Arguments) {
+		if !slices.Contains(names, name) {
+			problems = append(problems, givenProblem{"arguments." + name, fmt.Sprintf("%s has no argument %s", c.Name(), name), "it has " + strings.Join(names, ", ")})
+		}
+	}
+	return problems
 }
 
 func givenFact(c pim.Capability, name string, value any) (pim.Fact, error) {

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +18,7 @@ import (
 // The exit codes, the same for every command.
 const (
 	exitOK    = 0 // done, and what was looked at is as it should be
-	exitNot   = 1 // done, but what was looked at is not as it should be
+	exitNot   = 1 // what was looked at, or the configuration, is not as it should be
 	exitUsage = 2 // the command line makes no sense
 	exitError = 3 // it could not be done
 )
@@ -66,10 +69,15 @@ func report(err error, s streams) int {
 }
 
 func count(n int, noun string) string {
-	if n == 1 {
+	stem, ies := strings.CutSuffix(noun, "y")
+	switch {
+	case n == 1:
 		return "1 " + noun
+	case ies:
+		return fmt.Sprintf("%d %sies", n, stem)
+	default:
+		return fmt.Sprintf("%d %ss", n, noun)
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func newRoot(s streams) *cobra.Command {
@@ -81,12 +89,12 @@ activates a privileged role. It asks your ticketing, HR, on-call and directory
 systems through connector plugins, applies your policy, records the evaluation
 and answers Approved, AutoApproved or Denied before PIM stops waiting.
 
-Exit codes: 0 done and well, 1 done and something is wrong, 2 wrong usage,
-3 it could not be done.`,
+Exit codes: 0 done and well, 1 something is wrong with what was looked at, a
+configuration that cannot be read included, 2 wrong usage, 3 it could not be done.`,
 		Example:       "  countersign demo",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          noOtherCommand,
 	}
 	root.SetOut(s.out)
 	root.SetErr(s.err)
@@ -96,12 +104,38 @@ Exit codes: 0 done and well, 1 done and something is wrong, 2 wrong usage,
 		newServe(s), newDemo(s), newCheck(s), newSimulate(s),
 		newPolicy(s), newJournal(s), newVersion(s),
 	)
+	root.SetHelpCommand(newHelp())
+	root.InitDefaultCompletionCmd()
 	usageIsOurs(root)
 	return root
 }
 
-// usageIsOurs turns cobra's complaints about arguments into usage errors, on every command.
+// newHelp is in place of cobra's own, which ends well for a command that does not exist.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Show the help of a command",
+		Example: "  countersign help journal verify",
+		RunE: func(c *cobra.Command, words []string) error {
+			about, unknown, err := c.Root().Find(words)
+			if err == nil && len(unknown) > 0 {
+				err = noOtherCommand(about, unknown)
+			}
+			if err != nil {
+				return &usageError{err}
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+// usageIsOurs turns cobra's complaints about arguments into usage errors, on every command. A command
+// that only holds others and is run without one would end well, with its help.
 func usageIsOurs(c *cobra.Command) {
+	if c.HasSubCommands() && !c.Runnable() {
+		c.RunE = needsCommand
+	}
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
@@ -117,10 +151,88 @@ func usageIsOurs(c *cobra.Command) {
 
 // group is a command that only holds others.
 func group(use, short, example string) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Example: example, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		return &usageError{fmt.Errorf("%s needs a command", c.CommandPath())}
-	}}
+	return &cobra.Command{Use: use, Short: short, Example: example, Args: noOtherCommand}
 }
+
+func needsCommand(c *cobra.Command, _ []string) error {
+	return &usageError{fmt.Errorf("%s needs a command", c.CommandPath())}
+}
+
+// noOtherCommand refuses the name of a command that does not exist.
+func noOtherCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("%s has no command %s", c.CommandPath(), args[0])
+	if c.SuggestionsMinimumDistance <= 0 {
+		c.SuggestionsMinimumDistance = 2
+	}
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+	}
+	return err
+}
+
+// choice is the value of a flag that takes one of a few words.
+type choice[T ~string] struct {
+	value *T
+	words []T
+}
+
+// addChoice gives a command a flag that takes one of a few words; what the value is before is its default.
+func addChoice[T ~string](c *cobra.Command, name, usage string, f choice[T]) {
+	c.Flags().Var(&f, name, usage)
+}
+
+// Set accepts the words.
+func (c *choice[T]) Set(text string) error {
+	if !slices.Contains(c.words, T(text)) {
+		return fmt.Errorf("%q is not one of %v", text, c.words)
+	}
+	*c.value = T(text)
+	return nil
+}
+
+// String returns the word.
+func (c *choice[T]) String() string {
+	if c.value == nil {
+		return "" // how the flags' package asks for the empty value
+	}
+	return string(*c.value)
+}
+
+// Type names the values in the help.
+func (c *choice[T]) Type() string { return "word" }
+
+// number is the value of a flag that takes a whole number within bounds.
+type number struct {
+	value       *int
+	least, most int
+}
+
+// addNumber gives a command a flag that takes a number; what the value is before is its default.
+func addNumber(c *cobra.Command, name, usage string, f number) { c.Flags().Var(&f, name, usage) }
+
+// Set accepts the numbers within the bounds.
+func (n *number) Set(text string) error {
+	value, err := strconv.Atoi(text)
+	if err != nil || value < n.least || value > n.most {
+		return fmt.Errorf("%q is not a number from %d to %d", text, n.least, n.most)
+	}
+	*n.value = value
+	return nil
+}
+
+// String returns the number.
+func (n *number) String() string {
+	if n.value == nil {
+		return "" // how the flags' package asks for the empty value
+	}
+	return strconv.Itoa(*n.value)
+}
+
+// Type names the values in the help.
+func (n *number) Type() string { return "int" }
 
 // format is the value of --output.
 type format string

@@ -25,6 +25,12 @@ func (k *checker) report(path, message, remedy string) {
 	k.problems = append(k.problems, k.config.Problem(path, message, remedy))
 }
 
+// reported says whether a setting has a problem already.
+func (k *checker) reported(path string) bool {
+	at := func(p strictyaml.Problem) bool { return p.Path == path }
+	return slices.ContainsFunc(k.decoded, at) || slices.ContainsFunc(k.problems, at)
+}
+
 // check finds what no single value shows.
 func (c *Config) check(decoded strictyaml.Problems) strictyaml.Problems {
 	k := &checker{config: c, decoded: decoded}
@@ -46,7 +52,7 @@ func (k *checker) listeners() {
 			"give listen.tls, or set listen.behind_proxy where a proxy ends TLS")
 	}
 	if !admin.Remote && !admin.Address.Loopback() {
-		k.report("admin.address", "would open the console to other machines",
+		k.report("admin.address", "would let other machines ask for metrics and the state of the connectors",
 			"listen on 127.0.0.1, or set admin.remote where something else decides who gets there")
 	}
 	if listen.Address.overlaps(admin.Address) {
@@ -68,8 +74,16 @@ func (k *checker) entra() {
 	}
 }
 
+// leastDue is the least time for an answer in which asking is any use: the record and the writing take
+// 120 ms of it at least, a system that is asked a few hundred.
+const leastDue = 400 * time.Millisecond
+
 func (k *checker) times() {
 	due := k.config.Due()
+	if due < leastDue {
+		k.tooSoon(due)
+		return
+	}
 	for _, part := range []struct {
 		path string
 		time time.Duration
@@ -81,6 +95,16 @@ func (k *checker) times() {
 			k.report(part.path, fmt.Sprintf("takes more than half of the %s until the answer is due", due), "make it shorter")
 		}
 	}
+}
+
+// tooSoon reports an answer that is due too soon, unless that follows from a setting with a problem of
+// its own.
+func (k *checker) tooSoon(due time.Duration) {
+	if k.reported("answer.within") || k.reported("answer.at_most") || k.reported("pim.timeout") {
+		return
+	}
+	k.report("answer.within", fmt.Sprintf("leaves %s of pim.timeout to answer in, too little to ask anybody", due),
+		fmt.Sprintf("make it larger, so that at least %s are left", leastDue))
 }
 
 func (k *checker) files() {

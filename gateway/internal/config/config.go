@@ -61,7 +61,7 @@ type TLS struct {
 	Key Path `yaml:"key,required"`
 }
 
-// Admin is where operators and probes call: health, metrics and the console.
+// Admin is where operators and probes call: health, metrics and the state of the connectors.
 type Admin struct {
 	// Address is the host and port to listen on; "127.0.0.1:9443" if not given.
 	Address Address `yaml:"address"`
@@ -87,12 +87,14 @@ type Entra struct {
 	// Callers are the client ids that may call. If not given it is Microsoft's PIM service,
 	// 1c67c054-65c8-4f7f-92a1-eb7ba6e48627.
 	Callers []GUID `yaml:"callers"`
-	// Leeway is how far clocks may differ when a token's times are checked, 0s to 5m; 2m if not given.
-	Leeway time.Duration `yaml:"leeway" range:"0s..5m"`
+	// Leeway is how far clocks may differ when a token's times are checked, 1s to 5m; 2m if not given.
+	Leeway time.Duration `yaml:"leeway" range:"1s..5m"`
+	// CAFile is the absolute path of PEM certificates that are trusted besides the system's when the
+	// tenant's keys are fetched, for a proxy that inspects TLS; none if not given.
+	CAFile Path `yaml:"ca_file"`
 }
 
-// PIM repeats what was registered for the custom extension in Microsoft Graph. "countersign doctor"
-// compares them.
+// PIM repeats what was registered for the custom extension in Microsoft Graph.
 type PIM struct {
 	// Timeout is how long PIM waits for one answer, 1s to 60s; 10s if not given.
 	Timeout time.Duration `yaml:"timeout" range:"1s..1m"`
@@ -103,7 +105,8 @@ type PIM struct {
 // Answer says when a callout is answered.
 type Answer struct {
 	// Within is the share of PIM's timeout after which the answer is due, 0.1 to 0.9; 0.65 if not
-	// given. The rest is for the network and for whatever PIM does before and after.
+	// given. The rest is for the network and for whatever PIM does before and after. It must come to at
+	// least 400ms.
 	Within float64 `yaml:"within" range:"0.1..0.9"`
 	// AtMost is the longest time to an answer whatever PIM's timeout is, 500ms to 55s; 15s if not given.
 	AtMost time.Duration `yaml:"at_most" range:"500ms..55s"`
@@ -118,8 +121,8 @@ type Limits struct {
 	Evaluations int `yaml:"evaluations" range:"1..10000"`
 	// Queue is how many callouts may wait for one of those places, 1 to 10000; 64 if not given.
 	Queue int `yaml:"queue" range:"1..10000"`
-	// QueueWait is how long one of them waits, 0s to 5s; 100ms if not given.
-	QueueWait time.Duration `yaml:"queue_wait" range:"0s..5s"`
+	// QueueWait is how long one of them waits, 1ms to 5s; 100ms if not given.
+	QueueWait time.Duration `yaml:"queue_wait" range:"1ms..5s"`
 }
 
 // Journal is the durable record of evaluations. Without a record nothing is granted.

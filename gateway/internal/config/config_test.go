@@ -67,15 +67,48 @@ func TestOneLineAtATime(t *testing.T) {
 			`f:1:28: listen.tls: lacks the key "key"`,
 		},
 		{
-			"a console for other machines", "127.0.0.1:9443", "[::]:9443",
-			"f:2:18: admin.address: would open the console to other machines (listen on 127.0.0.1, or set admin.remote where something else decides who gets there)",
+			"metrics for other machines", "127.0.0.1:9443", "[::]:9443",
+			"f:2:18: admin.address: would let other machines ask for metrics and the state of the connectors (listen on 127.0.0.1, or set admin.remote where something else decides who gets there)",
 		},
-		{"a console for other machines, said so", `"127.0.0.1:9443"`, `"[::]:9443", remote: true`, ""},
+		{"metrics for other machines, said so", `"127.0.0.1:9443"`, `"[::]:9443", remote: true`, ""},
 		{"one address for both", "127.0.0.1:9443", "localhost:8443", "f:2:18: admin.address: is the address of listen (give each its own port)"},
 		{"two free ports", "127.0.0.1:8443\"}\nadmin: {address: \"127.0.0.1:9443", "127.0.0.1:0\"}\nadmin: {address: \"127.0.0.1:0", ""},
 		{
 			"a queue that eats the answer's time", "pim: {timeout: 10s}", "pim: {timeout: 1s}\nlimits: {queue_wait: 400ms}",
 			"f:7:22: limits.queue_wait: takes more than half of the 650ms until the answer is due (make it shorter)",
+		},
+		{
+			"no time to ask anybody", "pim: {timeout: 10s}", "pim: {timeout: 1s}\nanswer: {within: 0.1}",
+			"f:7:18: answer.within: leaves 100ms of pim.timeout to answer in, too little to ask anybody (make it larger, so that at least 400ms are left)",
+		},
+		{
+			"a little less than the least time", "pim: {timeout: 10s}", "pim: {timeout: 1s}\nanswer: {within: 0.399}",
+			"f:7:18: answer.within: leaves 399ms of pim.timeout to answer in, too little to ask anybody (make it larger, so that at least 400ms are left)",
+		},
+		{"the least time to ask somebody", "pim: {timeout: 10s}", "pim: {timeout: 1s}\nanswer: {within: 0.4}", ""},
+		{
+			"a share that is out of range is one problem", "pim: {timeout: 10s}", "pim: {timeout: 1s}\nanswer: {within: 0.01}",
+			"f:7:18: answer.within: is out of range (from 0.1 to 0.9)",
+		},
+		{
+			"no leeway, which would mean the default", "entra:", "entra:\n  leeway: 0s",
+			"f:4:11: entra.leeway: is out of range (from 1s to 5m)",
+		},
+		{
+			"no wait in the queue, which would mean the default", "pim:", "limits: {queue_wait: 0s}\npim:",
+			"f:6:22: limits.queue_wait: is out of range (from 1ms to 5s)",
+		},
+		{
+			"no wait for a connector, which would mean the default", "[ticket]", "[ticket], limits: {wait: 0s}",
+			"f:9:126: connectors.itsm.limits.wait: is out of range (from 1ms to 5s)",
+		},
+		{
+			"no drain of a connector, which would mean the default", "[ticket]", "[ticket], limits: {drain: 0s}",
+			"f:9:127: connectors.itsm.limits.drain: is out of range (from 100ms to 5m)",
+		},
+		{
+			"certificates where the gateway was started", "entra:", "entra:\n  ca_file: ca.pem",
+			"f:4:12: entra.ca_file: is no absolute path (begin it with /)",
 		},
 		{"an authority on this machine", "entra:", "entra:\n  authority: http://127.0.0.1:8080/", ""},
 		{
@@ -164,6 +197,7 @@ func TestLoadLooksAtTheMachine(t *testing.T) {
 	dir := t.TempDir()
 	file, key := filepath.Join(dir, "c.yaml"), filepath.Join(dir, "tls.key")
 	document := strings.Replace(sound, "listen: {", "listen: {tls: {certificate: "+dir+"/absent, key: "+key+"}, ", 1)
+	document = strings.Replace(document, "entra:", "entra:\n  ca_file: "+dir, 1)
 	write(t, file, document)
 	write(t, key, "key")
 	if err := os.Chmod(key, 0o604); err != nil {
@@ -176,6 +210,7 @@ func TestLoadLooksAtTheMachine(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
+		"entra.ca_file: is not a file that can be read",
 		"listen.tls.certificate: is not a file that can be read",
 		"listen.tls.key: is open to every user of this machine",
 		"policies[0]: matches no file",
@@ -260,7 +295,7 @@ func FuzzParse(f *testing.F) {
 		if len(problems) > 0 {
 			return
 		}
-		if len(c.Entra.TenantID) != 36 || len(c.Entra.Callers) == 0 || len(c.Policies) == 0 || c.Due() < 100*time.Millisecond {
+		if len(c.Entra.TenantID) != 36 || len(c.Entra.Callers) == 0 || len(c.Policies) == 0 || c.Due() < 400*time.Millisecond {
 			t.Errorf("accepted %+v", c)
 		}
 		if c.Listen.TLS == nil && !c.Listen.BehindProxy && !c.Listen.Address.Loopback() {

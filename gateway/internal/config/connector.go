@@ -20,8 +20,8 @@ type Connector struct {
 	// Allow names what the connector may answer: the words principal, ticket, employment, oncall,
 	// incident and calendar, or full gRPC method names. Whatever else it offers is ignored.
 	Allow []Capability `yaml:"allow,required"`
-	// Config is the plugin's own configuration; "countersign connector check" lists its settings. Where
-	// the plugin wants a secret, write env:NAME or file:/absolute/path.
+	// Config is the plugin's own configuration; its README lists its settings. Where the plugin wants a
+	// secret, write env:NAME or file:/absolute/path.
 	Config Settings `yaml:"config"`
 	// Limits bound what is asked of the connector.
 	Limits ConnectorLimits `yaml:"limits"`
@@ -33,15 +33,15 @@ type Connector struct {
 type ConnectorLimits struct {
 	// InFlight is how many calls may be under way, 1 to 10000; 32 if not given.
 	InFlight int `yaml:"in_flight" range:"1..10000"`
-	// Wait is how long a call waits for one of those places, 0s to 5s; 250ms if not given.
-	Wait time.Duration `yaml:"wait" range:"0s..5s"`
+	// Wait is how long a call waits for one of those places, 1ms to 5s; 250ms if not given.
+	Wait time.Duration `yaml:"wait" range:"1ms..5s"`
 	// CallTimeout bounds each call, 0s to 60s; 0s, the default, means whatever the answer's time leaves.
 	CallTimeout time.Duration `yaml:"call_timeout" range:"0s..1m"`
 	// StartTimeout is how long the process may take to start and describe itself, 1s to 60s; 5s if not
 	// given.
 	StartTimeout time.Duration `yaml:"start_timeout" range:"1s..1m"`
-	// Drain is how long a process that is replaced may finish its calls, 0s to 5m; 15s if not given.
-	Drain time.Duration `yaml:"drain" range:"0s..5m"`
+	// Drain is how long a process that is replaced may finish its calls, 100ms to 5m; 15s if not given.
+	Drain time.Duration `yaml:"drain" range:"100ms..5m"`
 	// Stop is how long a process may take to end before it is killed, 100ms to 60s; 5s if not given.
 	Stop time.Duration `yaml:"stop" range:"100ms..1m"`
 	// MaxMessage is the largest answer, 64KiB to 64MiB; 4MiB if not given.

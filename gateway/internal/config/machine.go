@@ -20,6 +20,7 @@ func (c *Config) checkMachine() strictyaml.Problems {
 	_, k.problems = c.PolicyFiles()
 	k.certificate("listen.tls", c.Listen.TLS)
 	k.certificate("admin.tls", c.Admin.TLS)
+	k.readable("entra.ca_file", c.Entra.CAFile)
 	k.closed("journal.key_file", c.Journal.KeyFile)
 	if info, err := os.Stat(c.File()); err == nil && info.Mode().Perm()&othersWrite != 0 {
 		k.report("", "can be changed by every user of this machine", "chmod o-w "+c.File())
@@ -55,14 +56,19 @@ func (k *checker) certificate(path string, t *TLS) {
 		return
 	}
 	for name, file := range map[string]Path{"certificate": t.Certificate, "key": t.Key} {
-		if file == "" {
-			continue
-		}
-		if info, err := os.Stat(string(file)); err != nil || !info.Mode().IsRegular() {
-			k.report(strictyaml.Join(path, name), "is not a file that can be read", "put a PEM file there or correct the path")
-		}
+		k.readable(strictyaml.Join(path, name), file)
 	}
 	k.closed(strictyaml.Join(path, "key"), t.Key)
+}
+
+// readable reports a PEM file that is not there; a file that is not given is no problem.
+func (k *checker) readable(path string, file Path) {
+	if file == "" {
+		return
+	}
+	if info, err := os.Stat(string(file)); err != nil || !info.Mode().IsRegular() {
+		k.report(path, "is not a file that can be read", "put a PEM file there or correct the path")
+	}
 }
 
 // closed reports a key that every user may read; what does not exist yet is no problem.

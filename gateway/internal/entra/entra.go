@@ -37,6 +37,10 @@ const (
 	maxLeeway     = 300 * time.Second
 )
 
+// ErrNoKeys is wrapped by what New returns where neither Entra nor the cache has keys; the rest of the
+// error says why.
+var ErrNoKeys = errors.New("no keys")
+
 // startTimeout is how long New waits for the first keys.
 const startTimeout = 4 * time.Second
 

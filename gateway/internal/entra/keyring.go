@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rsa"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -42,9 +43,10 @@ type keyring struct {
 	jitter  func(time.Duration) time.Duration
 
 	set       atomic.Pointer[keySet]
-	attempted chan struct{} // closed after the first fetch
-	stopped   chan struct{} // closed when run returns
-	forced    chan struct{} // asks run for a fetch
+	failure   atomic.Pointer[error] // of the last fetch; nil if it went well or none is over
+	attempted chan struct{}         // closed after the first fetch
+	stopped   chan struct{}         // closed when run returns
+	forced    chan struct{}         // asks run for a fetch
 
 	mu         sync.Mutex
 	lastForced time.Time
@@ -74,11 +76,22 @@ func (k *keyring) current() (*keySet, error) {
 	set := k.set.Load()
 	switch {
 	case set == nil:
-		return nil, errors.New("no keys for tokens of version " + k.version)
+		return nil, fmt.Errorf("%w for tokens of version %s: %w", ErrNoKeys, k.version, k.cause())
 	case k.now().Sub(set.fetched) > keepKeys:
-		return nil, errors.New("keys for tokens of version " + k.version + " are older than 24 hours")
+		return nil, fmt.Errorf("keys for tokens of version %s are older than 24 hours: %w", k.version, k.cause())
 	}
 	return set, nil
+}
+
+// errUnanswered is the cause while the first fetch is under way.
+var errUnanswered = errors.New("no answer yet")
+
+// cause says why there are no newer keys.
+func (k *keyring) cause() error {
+	if failure := k.failure.Load(); failure != nil {
+		return *failure
+	}
+	return errUnanswered
 }
 
 // key looks a key up. Only where the id is unknown it waits for a fetch, and only if none was forced in the
@@ -159,9 +172,11 @@ func (k *keyring) refresh(ctx context.Context) time.Duration {
 		err = k.accept(next)
 	}
 	if err != nil {
+		k.failure.Store(&err)
 		k.logger.WarnContext(ctx, "signing keys not refreshed", slog.Any("error", err))
 		return k.jitter(retryAfter)
 	}
+	k.failure.Store(nil)
 	k.logger.DebugContext(ctx, "signing keys refreshed", slog.Int("keys", len(next.keys)))
 	if err := k.cache.save(); err != nil {
 		k.logger.WarnContext(ctx, "signing keys not kept on disk", slog.Any("error", err))

@@ -69,6 +69,9 @@ func (e *Evaluator) append(r journal.Record) error {
 }
 
 func record(f *flight, ev pim.Evaluation, answer []byte) journal.Record {
+	if ev.Decision.Reasons == nil {
+		ev.Decision.Reasons = []string{} // a list in JSON, as everywhere
+	}
 	return journal.Record{Evaluation: ev, RequestKey: ev.RequestKey, Digest: f.digest, Answer: answer}
 }
 

@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 
@@ -31,8 +30,8 @@ type Spec struct {
 	Path   string
 	SHA256 string
 	Args   []string
-	// Env is the whole environment of the process, as "NAME=value".
-	Env []string
+	// Env is the whole environment of the process: by name, how to find the value, at every start.
+	Env map[string]func() (string, error)
 	// Allow names the capabilities this connector may answer, by word or full method name. Whatever
 	// else the plugin serves is ignored: an update must not silently become an authority.
 	Allow []string
@@ -45,6 +44,10 @@ type Spec struct {
 type Options struct {
 	Secrets Secrets
 	Logger  *slog.Logger
+	// Descriptions is the directory that keeps what connectors describe themselves as, so that a
+	// connector that cannot be started does not keep the others from working. Without it, every
+	// connector must start.
+	Descriptions string
 }
 
 // Fleet is the set of running connectors.
@@ -61,8 +64,10 @@ type member struct {
 	offers  []pim.Capability
 }
 
-// Start starts all connectors in parallel. If any of them cannot be used, all are stopped again and
-// every problem is returned.
+// Start starts all connectors in parallel. A connector that cannot be started and whose description is
+// known from before is started in the background: policies can be checked against it, its asks are
+// faults until it is ready, and its problems are warnings. If any other cannot be used, all are stopped
+// again and every problem is returned.
 func Start(ctx context.Context, specs []Spec, o Options) (*Fleet, []Problem) {
 	members := make([]*member, len(specs))
 	problems := make([][]Problem, len(specs))
@@ -84,69 +89,6 @@ func Start(ctx context.Context, specs []Spec, o Options) (*Fleet, []Problem) {
 		return nil, all
 	}
 	return f, all
-}
-
-func start(ctx context.Context, spec Spec, o Options) (*member, []Problem) {
-	s := &settings{secrets: o.Secrets}
-	process, err := host.Start(ctx, host.Spec{
-		Name: spec.Name, Path: spec.Path, SHA256: spec.SHA256, Args: spec.Args, Env: spec.Env, Limits: spec.Limits,
-		Configure: func(d *host.Description) ([]byte, error) {
-			s = &settings{secrets: o.Secrets}
-			return s.bytes(d, spec.Settings)
-		},
-	}, host.Options{Logger: o.Logger})
-	if err != nil {
-		return nil, named(spec.Name, append(s.problems, problemsOf(err)...))
-	}
-	m := &member{spec: spec, process: process}
-	if problems := m.admit(process.Description()); len(problems) > 0 {
-		_ = process.Close(ctx)
-		return nil, named(spec.Name, problems)
-	}
-	return m, nil
-}
-
-// errSettings stops a start because of problems that are kept elsewhere.
-var errSettings = errors.New("the settings are not usable")
-
-func (s *settings) bytes(d *host.Description, values map[string]any) ([]byte, error) {
-	if d.Config == nil {
-		if len(values) > 0 {
-			s.problem("config", "this plugin has no settings", "remove it")
-			return nil, errSettings
-		}
-		return nil, nil
-	}
-	m := s.message(d.Config, "config", values)
-	if len(s.problems) > 0 {
-		return nil, errSettings
-	}
-	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
-}
-
-func problemsOf(err error) []Problem {
-	if errors.Is(err, errSettings) {
-		return nil
-	}
-	var refused *host.ConfigError
-	if !errors.As(err, &refused) {
-		return []Problem{{Path: "path", Message: err.Error()}}
-	}
-	problems := make([]Problem, 0, len(refused.Diagnostics))
-	for _, d := range refused.Diagnostics {
-		problems = append(problems, Problem{
-			Path: strings.TrimSuffix("config."+d.GetFieldPath(), "."), Message: d.GetSummary(), Remedy: d.GetRemedy(),
-			Warning: d.GetSeverity() == connectorv1.Severity_SEVERITY_WARNING,
-		})
-	}
-	return problems
-}
-
-func named(connector string, problems []Problem) []Problem {
-	for i := range problems {
-		problems[i].Connector = connector
-	}
-	return problems
 }
 
 // admit picks the capabilities that the operator allows from those that the plugin serves.
@@ -267,24 +209,6 @@ func sourceOf(source connectorv1.FaultSource) pim.FaultSource {
 		return pim.FromConnector
 	default:
 		return pim.FromConnector
-	}
-}
-
-// Probe returns nil if a connector's upstream can be reached with its credentials.
-func (f *Fleet) Probe(ctx context.Context, connector string) error {
-	m, ok := f.members[connector]
-	if !ok {
-		return fmt.Errorf("there is no connector %s", connector)
-	}
-	health, err := m.process.CheckHealth(ctx)
-	if err != nil {
-		return fmt.Errorf("connector %s: %w", connector, err)
-	}
-	switch health.GetStatus() {
-	case connectorv1.HealthStatus_HEALTH_STATUS_OK, connectorv1.HealthStatus_HEALTH_STATUS_DEGRADED:
-		return nil
-	default:
-		return fmt.Errorf("connector %s: %s", connector, health.GetMessage())
 	}
 }
 

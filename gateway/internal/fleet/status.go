@@ -13,7 +13,7 @@ type Status struct {
 	Capabilities []string `json:"capabilities"`
 	// Problem is why it does not answer; empty if it does.
 	Problem string `json:"problem,omitempty"`
-	// Next is when it is started again; zero if it is not going to be.
+	// Next is when it is started again; zero if it is ready.
 	Next time.Time `json:"next_start,omitzero"`
 	// LastExit is how its last process ended.
 	LastExit string `json:"last_exit,omitempty"`

@@ -31,10 +31,12 @@ type Listener struct {
 type Server struct {
 	server *http.Server
 	addr   net.Addr
-	done   chan error
+	done   chan struct{}
+	served error // why it ended; to be read when done is closed
 }
 
-// Serve starts to listen and returns at once. Close ends it.
+// Serve starts to listen and returns at once; Shutdown ends it. An address that cannot be listened on is
+// a *net.OpError.
 func Serve(ctx context.Context, l Listener, handler http.Handler, logger *slog.Logger) (*Server, error) {
 	const (
 		maxConnections = 2000
@@ -48,12 +50,12 @@ func Serve(ctx context.Context, l Listener, handler http.Handler, logger *slog.L
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.Address)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", l.Address, err)
+		return nil, err // it names the address
 	}
-	s := &Server{server: newServer(l, handler, logger), addr: listener.Addr(), done: make(chan error, 1)}
+	s := &Server{server: newServer(l, handler, logger), addr: listener.Addr(), done: make(chan struct{})}
 	listener = netutil.LimitListener(listener, l.MaxConnections)
 	if l.Certificate == "" {
-		go func() { s.done <- s.server.Serve(listener) }()
+		s.run(func() error { return s.server.Serve(listener) })
 		return s, nil
 	}
 	pair := &keyPair{certificate: l.Certificate, key: l.Key, logger: logger}
@@ -61,8 +63,17 @@ func Serve(ctx context.Context, l Listener, handler http.Handler, logger *slog.L
 		return nil, errors.Join(err, listener.Close())
 	}
 	s.server.TLSConfig = tlsConfig(pair)
-	go func() { s.done <- s.server.ServeTLS(listener, "", "") }()
+	s.run(func() error { return s.server.ServeTLS(listener, "", "") })
 	return s, nil
+}
+
+func (s *Server) run(serve func() error) {
+	go func() {
+		defer close(s.done)
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+			s.served = fmt.Errorf("listener %s: %w", s.addr, err)
+		}
+	}()
 }
 
 // newServer bounds everything a client can stretch: headers 5 s and 32 KiB, the body 10 s, the answer
@@ -96,16 +107,18 @@ func tlsConfig(pair *keyPair) *tls.Config {
 // Addr is the address in use.
 func (s *Server) Addr() net.Addr { return s.addr }
 
+// Done is closed when nothing more is accepted: after Shutdown, or because the listener failed, which
+// Shutdown then returns.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
 // Shutdown stops accepting and waits for the answers under way, as long as the context allows.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.server.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(err, s.server.Close())
 	}
-	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
-	return err
+	<-s.done
+	return errors.Join(err, s.served)
 }
 
 // keyPair is a certificate that is read again when its file changes, so that renewal needs no

@@ -9,12 +9,15 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -156,7 +159,68 @@ func TestAddressInUseIsAnError(t *testing.T) {
 	t.Parallel()
 	s := start(t, httpapi.Listener{}, http.NotFoundHandler())
 	defer s.Shutdown(context.Background())
-	if _, err := httpapi.Serve(t.Context(), httpapi.Listener{Address: s.Addr().String()}, http.NotFoundHandler(), slog.New(slog.DiscardHandler)); err == nil {
-		t.Error("no error")
+	_, err := httpapi.Serve(t.Context(), httpapi.Listener{Address: s.Addr().String()}, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	if want := "listen tcp " + s.Addr().String() + ": bind: address already in use"; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
 	}
+	if _, ok := errors.AsType[*net.OpError](err); !ok {
+		t.Errorf("%T, want a *net.OpError", err)
+	}
+}
+
+func TestEndOfAListenerIsNoticed(t *testing.T) {
+	t.Parallel()
+	certificate, key := writePair(t, t.TempDir(), 1)
+	for _, l := range []httpapi.Listener{{}, {Certificate: certificate, Key: key}} {
+		s := start(t, l, http.NotFoundHandler())
+		select {
+		case <-s.Done():
+			t.Fatal("done while it serves")
+		default:
+		}
+		kill(t, s.Addr())
+		select {
+		case <-s.Done():
+		case <-time.After(5 * time.Second):
+			t.Fatal("a listener that failed is not noticed")
+		}
+		for range 2 {
+			if err := s.Shutdown(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "listener "+s.Addr().String()) {
+				t.Errorf("shutdown: %v, want why the listener failed", err)
+			}
+		}
+	}
+}
+
+func TestListenerIsDoneAfterShutdown(t *testing.T) {
+	t.Parallel()
+	s := start(t, httpapi.Listener{}, http.NotFoundHandler())
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-s.Done():
+	default:
+		t.Error("not done")
+	}
+}
+
+// kill ends a listening socket of this process from outside of net/http, as a fault of the system would.
+func kill(t *testing.T, address net.Addr) {
+	t.Helper()
+	const most = 1024
+	for fd := range most {
+		accepts, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
+		if err != nil || accepts == 0 {
+			continue
+		}
+		name, err := syscall.Getsockname(fd)
+		if at, ok := name.(*syscall.SockaddrInet4); err == nil && ok && at.Port == address.(*net.TCPAddr).Port {
+			if err := syscall.Shutdown(fd, syscall.SHUT_RDWR); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("no socket listens on %s", address)
 }

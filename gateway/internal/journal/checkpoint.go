@@ -110,7 +110,7 @@ func decodeHash(text string) Hash {
 }
 
 // SplitCheckpoints takes a file of checkpoints apart. A text without a signature line, such as a last
-// one that a crash cut short, says nothing and is left out.
+// one that a crash cut short, says nothing and is left out; a file with none but such texts gives none.
 func SplitCheckpoints(file string) []string {
 	var (
 		notes   []string

@@ -66,6 +66,8 @@ type Report struct {
 	FirstBad *Fault `json:"first_bad,omitempty"`
 	// Checkpoints is how many checkpoints vouch for the entries, anchors included.
 	Checkpoints int `json:"checkpoints"`
+	// Anchors is how many of these are anchors: zero means that nothing kept elsewhere was compared.
+	Anchors int `json:"anchors"`
 	// Head is the hash of the last good entry.
 	Head Hash `json:"head"`
 	// UncoveredTail is how many entries no checkpoint vouches for.
@@ -123,6 +125,7 @@ type verification struct {
 	fault     *Fault
 
 	confirmed int
+	kept      int   // how many of them are anchors
 	covered   reach // by any checkpoint
 	anchored  reach // by an anchor
 	largest   Checkpoint
@@ -227,6 +230,7 @@ func (v *verification) confirm() bool {
 		v.confirmed++
 		v.covered = reach{size: head.Seq}
 		if c.anchor {
+			v.kept++
 			v.anchored = reach{size: head.Seq}
 		}
 	}
@@ -261,7 +265,7 @@ func (v *verification) findTruncation() {
 func (v *verification) report() Report {
 	head := v.chain.head
 	return Report{
-		JournalID: v.journalID, Entries: v.chain.read, FirstBad: v.fault, Checkpoints: v.confirmed, Head: head.Hash,
+		JournalID: v.journalID, Entries: v.chain.read, FirstBad: v.fault, Checkpoints: v.confirmed, Anchors: v.kept, Head: head.Hash,
 		UncoveredTail: head.Seq - v.covered.size, UnanchoredTail: head.Seq - v.anchored.size,
 	}
 }

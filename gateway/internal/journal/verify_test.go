@@ -190,11 +190,11 @@ func TestTailNeedsAnAnchor(t *testing.T) {
 	cut := honest.copy()
 	cut.rows, cut.filed = cut.rows[:25], cut.filed[:3]
 	report := cut.verify(t)
-	if report.FirstBad != nil || report.UncoveredTail != 5 || report.UnanchoredTail != 25 {
+	if report.FirstBad != nil || report.UncoveredTail != 5 || report.UnanchoredTail != 25 || report.Anchors != 0 {
 		t.Errorf("without an anchor: %+v, %v", report, report.FirstBad)
 	}
 	report = cut.verify(t, honest.filed[2].Signed)
-	if report.FirstBad != nil || report.UnanchoredTail != 5 {
+	if report.FirstBad != nil || report.UnanchoredTail != 5 || report.Anchors != 1 {
 		t.Errorf("with an older anchor: %+v, %v", report, report.FirstBad)
 	}
 	bad := cut.verify(t, honest.filed[2].Signed, honest.filed[4].Signed).FirstBad

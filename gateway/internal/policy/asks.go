@@ -201,7 +201,7 @@ func nearest(word string, known []string) string {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if len(known) == 0 {
-		return "there are none; see `connector list`"
+		return "there are none"
 	}
 	return "write one of " + strings.Join(known, ", ")
 }

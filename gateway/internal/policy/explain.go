@@ -58,49 +58,6 @@ type ExplainedFact struct {
 	Value any       `json:"value,omitempty"`
 }
 
-// Summary is what a policy is about, for the console and for checks against the tenant.
-type Summary struct {
-	Name   string      `json:"name"`
-	Place  string      `json:"place"` // file:line:column
-	Mode   pim.Mode    `json:"mode"`
-	Stages []pim.Stage `json:"stages"`
-	// HumanApproval is the operator's word that whatever the policy covers has an approver.
-	HumanApproval bool    `json:"human_approval"`
-	Covers        []Cover `json:"covers"`
-	// Connectors are those that the policy asks, each once.
-	Connectors []string `json:"connectors,omitempty"`
-}
-
-// Cover is one part of a policy's applies_to, in normal form: ids and scopes are lower case, "*" is
-// every role or group, and no scopes mean every scope.
-type Cover struct {
-	Provider pim.Provider `json:"provider"`
-	IDs      []string     `json:"ids"`
-	Scopes   []string     `json:"scopes,omitempty"`
-	Access   []pim.Access `json:"access,omitempty"`
-}
-
-// Policies are all policies in the order of the documents.
-func (s *Set) Policies() []Summary {
-	out := make([]Summary, len(s.policies))
-	for i, p := range s.policies {
-		out[i] = Summary{Name: p.name, Place: p.place, Mode: p.mode, Stages: slices.Clone(p.stages), HumanApproval: p.human}
-		for _, a := range p.asks {
-			if !slices.Contains(out[i].Connectors, a.connector) {
-				out[i].Connectors = append(out[i].Connectors, a.connector)
-			}
-		}
-		for _, selector := range p.selectors {
-			c := Cover{Provider: selector.Provider, IDs: slices.Clone(selector.IDs), Access: slices.Clone(selector.Access)}
-			for _, scope := range selector.Scopes {
-				c.Scopes = append(c.Scopes, scope.String())
-			}
-			out[i].Covers = append(out[i].Covers, c)
-		}
-	}
-	return out
-}
-
 // Explain tells every policy's part in the decision.
 func (p *Plan) Explain(found Findings) Explanation {
 	x := Explanation{Decision: p.Decide(found)}

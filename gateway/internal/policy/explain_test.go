@@ -5,10 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/countersign/countersign/gateway/internal/pim"
-	"github.com/countersign/countersign/gateway/internal/policy"
 )
 
 // The golden is what `policy explain` has to tell: hr is down, and the others answer.
@@ -62,26 +59,5 @@ func TestExplainTellsWhyNoPolicyIsAsked(t *testing.T) {
 		if len(x.Policies) != 1 || x.Policies[0].Applies || x.Policies[0].Why != want {
 			t.Errorf("%+v", x.Policies)
 		}
-	}
-}
-
-func TestPoliciesSayWhatTheyAreAbout(t *testing.T) {
-	t.Parallel()
-	got := load(t, strings.TrimSuffix(production, "default: deny\n")+`  - {name: groups, applies_to: {groups: {ids: ["*"], access: [owner]}}, otherwise: deny}`).Policies()
-	want := []policy.Summary{
-		{
-			Name: "production-subscriptions", Place: "policies.yaml:3:5", Mode: pim.Enforce, Stages: []pim.Stage{pim.PreApproval}, HumanApproval: true,
-			Covers: []policy.Cover{{
-				Provider: pim.AzureResource, IDs: []string{owner, "b24988ac-6180-42a0-ab88-20f7382dd24c"}, Scopes: []string{subscription + "/**"},
-			}},
-			Connectors: []string{"rota", "directory", "itsm", "hr"},
-		},
-		{
-			Name: "groups", Place: "policies.yaml:30:5", Mode: pim.Enforce, Stages: []pim.Stage{pim.PreApproval, pim.PostApproval},
-			Covers: []policy.Cover{{Provider: pim.Group, IDs: []string{"*"}, Access: []pim.Access{pim.Owner}}},
-		},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
 	}
 }

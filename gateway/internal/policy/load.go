@@ -56,6 +56,9 @@ type Set struct {
 // Revision identifies the policies: a digest of the sources and of the capabilities they use.
 func (s *Set) Revision() string { return s.revision }
 
+// Len is the number of policies.
+func (s *Set) Len() int { return len(s.policies) }
+
 // Default is the outcome where no policy applies or all abstain.
 func (s *Set) Default() pim.Outcome { return s.fallback }
 
@@ -120,9 +123,21 @@ func (l *loader) read(source Source) {
 	doc, problems := strictyaml.Decode(source.File, source.Data, &d)
 	l.problems = append(l.problems, problems...)
 	f := &file{loader: l, doc: doc, flawed: problems}
+	f.checkEmpty(d)
 	f.readDefault(d.Default)
 	for i, text := range d.Policies {
 		f.readPolicy(strictyaml.Index("policies", i), text)
+	}
+}
+
+// checkEmpty reports a file that says nothing: somebody believes that it protects something.
+func (f *file) checkEmpty(d document) {
+	switch {
+	case len(f.flawed) > 0 || len(d.Policies) > 0:
+	case f.doc.Has("policies"):
+		f.report("policies", "the list of policies is empty", "write a policy, or remove the list")
+	case !f.doc.Has("default"):
+		f.report("", "the file has neither policies nor a default", "write a policy, or remove the file")
 	}
 }
 

@@ -80,7 +80,7 @@ c.yaml:1:1: polices: is not a key of this mapping (did you mean "policies"?)`
 
 func TestDefaultIsDenyUnlessSaid(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]pim.Outcome{"": pim.Denied, "default: deny": pim.Denied, "default: approve": pim.Approved} {
+	for text, want := range map[string]pim.Outcome{minimal: pim.Denied, "default: deny": pim.Denied, "default: approve": pim.Approved} {
 		if got := load(t, text).Default(); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}

@@ -142,3 +142,9 @@ func (p *Plan) Next(found Findings) (asks []pim.Ask, foregone []pim.Finding) {
 	}
 	return asks, foregone
 }
+
+// OnlyShadow reports whether policies apply and none of them is enforced: a rehearsal, in which
+// nothing that goes wrong may keep anybody from anything.
+func (p *Plan) OnlyShadow() bool {
+	return len(p.policies) > 0 && !slices.ContainsFunc(p.policies, enforced)
+}

@@ -89,7 +89,7 @@ func TestOutcomes(t *testing.T) {
 		"3: all abstain, so that the default denies":               {set(one("p", requires, abstains)), ownerActivation(), yes, pim.Denied, ""},
 		"3: all abstain, so that the default approves":             {"default: approve\n" + set(one("p", requires, abstains)), ownerActivation(), yes, pim.Approved, ""},
 		"3: one does not abstain":                                  {set(one("p", requires, abstains), one("q", requires, approves)), ownerActivation(), yes, pim.Approved, ""},
-		"3: no policy applies":                                     {"", ownerActivation(), yes, pim.Denied, ""},
+		"3: no policy applies":                                     {"default: deny", ownerActivation(), yes, pim.Denied, ""},
 		"3: a policy without rules":                                {"policies: [{name: p, applies_to: {azure_resources: {roles: [Owner]}}, otherwise: approve}]", ownerActivation(), nil, pim.Approved, ""},
 		"4: granted":                                               {set(one("p", grants, approves), one("q", requires, abstains)), ownerActivation(), yes, pim.AutoApproved, ""},
 		"4: not after human approval":                              {set(one("p", grants, approves)), post, yes, pim.Approved, ""},
@@ -321,7 +321,7 @@ func TestTooManyExpensiveRulesAreErrors(t *testing.T) {
 func TestOnlyShadowIsARehearsal(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
-		"": false, set(one("p", requires, approves)): false, set(one("p", shadow, requires, approves)): true,
+		"default: deny": false, set(one("p", requires, approves)): false, set(one("p", shadow, requires, approves)): true,
 		set(one("p", shadow, requires, approves), one("q", requires, approves)): false,
 	} {
 		s := load(t, text)

@@ -127,6 +127,8 @@ func (c *connector) Configure(_ context.Context, r *connectorv1.ConfigureRequest
 		return nil, status.Error(codes.InvalidArgument, "no")
 	case "down":
 		return nil, status.Error(codes.Unavailable, "upstream is down")
+	case "exits":
+		os.Exit(4)
 	}
 	return &connectorv1.ConfigureResponse{}, nil
 }

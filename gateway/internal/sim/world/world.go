@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -149,6 +150,9 @@ func (w *World) Slow(delay time.Duration, upstreams ...Upstream) {
 // Mend makes upstreams work again.
 func (w *World) Mend(upstreams ...Upstream) { w.set(state{}, upstreams) }
 
+// UnderWay is how many requests an upstream has in hand.
+func (w *World) UnderWay(u Upstream) int { return int(w.gates[u].underWay.Load()) }
+
 func (w *World) set(s state, upstreams []Upstream) {
 	for _, u := range upstreams {
 		w.gates[u].set(s)
@@ -172,6 +176,8 @@ func path(stage pim.Stage) string {
 
 // gate stands before a stand-in and is where it breaks.
 type gate struct {
+	underWay atomic.Int64
+
 	mu    sync.Mutex
 	stand http.Handler
 	state state
@@ -202,6 +208,8 @@ func (g *gate) get() (http.Handler, state) {
 
 // ServeHTTP hands on to the stand-in unless it is down.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.underWay.Add(1)
+	defer g.underWay.Add(-1)
 	stand, s := g.get()
 	if s.down {
 		panic(http.ErrAbortHandler)
