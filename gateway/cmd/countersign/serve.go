@@ -38,7 +38,7 @@ usage, 3 it could not start or go on.`,
 			}
 			g, err := startGateway(c.Context(), settings, s.err)
 			if err != nil {
-				return err
+				return unlessStopped(c.Context(), err)
 			}
 			g.wait(c.Context())
 			return g.drain(context.WithoutCancel(c.Context()))
@@ -46,6 +46,14 @@ usage, 3 it could not start or go on.`,
 	}
 	addConfig(c, &path)
 	return c
+}
+
+// unlessStopped forgives a start that failed because it was told to stop.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // listen opens the doors, last of all.
