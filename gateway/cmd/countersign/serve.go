@@ -50,10 +50,12 @@ usage, 3 it could not start or go on.`,
 
 // unlessStopped forgives a start that failed because it was told to stop.
 func unlessStopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
+		return err
 	}
-	return err
 }
 
 // listen opens the doors, last of all.
