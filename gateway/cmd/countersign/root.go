@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -261,10 +263,28 @@ func (f *format) Type() string { return "form" }
 // print writes a result as JSON, or as text by the function.
 func (f *format) print(w io.Writer, result any, text func(io.Writer) error) error {
 	if *f != "json" {
-		return text(w)
+		return printText(w, text)
 	}
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(result)
+}
+
+// printText writes a result for people. Requesters and upstreams choose parts of it, such as a ticket
+// number, so that nothing of it may steer a terminal.
+func printText(w io.Writer, text func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := text(&b); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, strings.Map(harmless, b.String()))
+	return err
+}
+
+func harmless(r rune) rune {
+	if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+		return r
+	}
+	return '\uFFFD'
 }
