@@ -109,8 +109,8 @@ func (r *repeats) backdate(f *flight, began time.Time) {
 	f.began = began
 }
 
-// forget drops what is older than the memory. Flights under way are never among it: their hard stop
-// comes long before.
+// forget drops what is older than the memory, or more than it holds. A flight under way is among it only
+// if a thousand requests a second come; its repeats are then evaluated on their own.
 func (r *repeats) forget() {
 	horizon := r.now().Add(-memory)
 	for len(r.order) > 0 && (r.order[0].at.Before(horizon) || len(r.order) >= mostMemory) {
