@@ -62,7 +62,13 @@ func (m *memory) Answered(_ context.Context, key string) ([]journal.Answered, er
 			answers = append(answers, journal.Answered{Digest: r.Digest, Answer: r.Answer, EvaluationID: r.Evaluation.ID, At: r.Evaluation.DecidedAt})
 		}
 	}
-	return answers, errors.Join(m.err, m.unreadable)
+	return answers, m.unreadable
+}
+
+func (m *memory) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.err = err
 }
 
 func (m *memory) all() []journal.Record {
@@ -186,6 +192,24 @@ func TestWithoutARecordNothingIsGranted(t *testing.T) {
 	if got := outcome(t, h.Answer(delivery(body(someID, "PT2H")))); got != "Denied" {
 		t.Errorf("outcome %s, want Denied", got)
 	}
+}
+
+func TestWhatCouldNotBeRecordedIsRecordedOnceItCan(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := build(t, allowing, evaluation.Settings{})
+		h.journal.fail(journal.ErrUnavailable)
+		answer := h.Answer(delivery(body(someID, "PT2H")))
+		time.Sleep(time.Minute)
+		h.journal.fail(nil)
+		time.Sleep(time.Minute)
+		if records := h.journal.all(); len(records) != 1 || !bytes.Equal(records[0].Answer, answer) {
+			t.Errorf("%d records, want what was answered", len(records))
+		}
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 func TestFailuresLockNobodyOutOfARehearsal(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/countersign/countersign/gateway/internal/callout"
 	"github.com/countersign/countersign/gateway/internal/entra"
@@ -157,5 +158,45 @@ func TestNothingElseIsServed(t *testing.T) {
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("GET: status %d, want 405", response.StatusCode)
+	}
+}
+
+// slow takes its time with every token, unless its context ends first.
+type slow time.Duration
+
+func (s slow) Verify(ctx context.Context, _ []string) (pim.Caller, error) {
+	select {
+	case <-time.After(time.Duration(s)):
+		return pim.Caller{TenantID: "t"}, nil
+	case <-ctx.Done():
+		return pim.Caller{}, entra.ErrUnauthorized
+	}
+}
+
+func TestTokenCheckEndsWithItsPatience(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(httpapi.Callouts{Verifier: slow(time.Hour), Answerer: &answerer{}, Patience: 50 * time.Millisecond}.Handler())
+	t.Cleanup(server.Close)
+	begun := time.Now()
+	status, _, _ := post(t, server.URL+"/v1/pim/pre-approval", "Bearer good", nil)
+	if took := time.Since(begun); status != http.StatusUnauthorized || took > 10*time.Second {
+		t.Errorf("status %d after %v, want 401 after the patience", status, took)
+	}
+}
+
+// TestBodyHasItsOwnPatience: a token whose key had to be fetched must not make the body late.
+func TestBodyHasItsOwnPatience(t *testing.T) {
+	t.Parallel()
+	a := &answerer{}
+	const patience = 400 * time.Millisecond
+	server := httptest.NewServer(httpapi.Callouts{Verifier: slow(patience * 3 / 4), Answerer: a, Patience: patience}.Handler())
+	t.Cleanup(server.Close)
+	body, pen := io.Pipe()
+	time.AfterFunc(patience*5/4, func() { _, _ = pen.Write([]byte("{}")); _ = pen.Close() })
+	status, _, _ := post(t, server.URL+"/v1/pim/pre-approval", "Bearer good", func(r *http.Request) {
+		r.Body, r.ContentLength = body, -1
+	})
+	if status != http.StatusOK || a.last.Problem != nil || string(a.last.Body) != "{}" {
+		t.Errorf("status %d, body %q, problem %v", status, a.last.Body, a.last.Problem)
 	}
 }
