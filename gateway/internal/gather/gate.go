@@ -38,10 +38,12 @@ func (g *Gatherer) ask(ctx context.Context, ask pim.Ask) pim.Finding {
 
 // outdated reports whether what was found was observed longer before the ask than it allows. An ask
 // without a maximum age wants what is so now; clocks and sources that are read every few seconds are
-// allowed 5 s.
+// allowed 5 s. What a connector says it will observe later is no better: nobody knows how old it is.
 func outdated(f pim.Finding, asked time.Time) bool {
 	const now = 5 * time.Second
-	return f.Fault == pim.NoFault && f.ObservedAt.Before(asked.Add(-max(f.Ask.MaxAge, now)))
+	tooOld := f.ObservedAt.Before(asked.Add(-max(f.Ask.MaxAge, now)))
+	tooNew := f.ObservedAt.After(asked.Add(f.Took + now))
+	return f.Fault == pim.NoFault && (tooOld || tooNew)
 }
 
 func withBudget(ctx context.Context, bounds ...time.Duration) (context.Context, context.CancelFunc) {
