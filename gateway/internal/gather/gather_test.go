@@ -262,6 +262,8 @@ func TestWhatIsOlderThanTheAskAllowsIsStale(t *testing.T) {
 			{6 * time.Second, time.Second, true},
 			{time.Minute, time.Minute, false},
 			{61 * time.Second, time.Minute, true},
+			{-4 * time.Second, 0, false},
+			{-time.Hour, time.Minute, true},
 		} {
 			age = c.age
 			a := ask("file")
